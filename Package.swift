@@ -1,0 +1,127 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every Swift target: the strict language, and no C type in a public signature.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let argumentParser: Target.Dependency = .product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "apus",
+    products: [
+        .executable(name: "apus", targets: ["apus"]),
+        .executable(name: "apus-worker", targets: ["apus-worker"]),
+        .library(name: "ApusTrain", targets: ["ApusTrain"]),
+        .library(name: "ApusModels", targets: ["ApusModels"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+    ],
+    targets: [
+        // C and C++, reachable only by `internal import`.
+        .systemLibrary(name: "CLibtorch", pkgConfig: "apus-libtorch"),
+        .target(
+            name: "CApusTorch",
+            dependencies: ["CLibtorch"],
+            cxxSettings: [
+                .define("USE_C10D_GLOO"), .define("USE_DISTRIBUTED"), .define("USE_RPC"),
+                .headerSearchPath("gloo-stand-in"),
+            ]),
+        .target(name: "CApusHost", cSettings: [.define("_GNU_SOURCE")]),
+
+        // Vocabulary: no libtorch, no Foundation.
+        library("ApusBase", []),
+
+        // Foundations.
+        library("ApusFormats", ["ApusBase", "CApusHost"]),
+        library("ApusShard", ["ApusBase"]),
+        library("ApusTensor", ["ApusBase", "CApusTorch"]),
+
+        // Services.
+        library("ApusComm", ["ApusBase", "ApusTensor", "CApusTorch", "CApusHost"]),
+        library("ApusOptim", ["ApusBase", "ApusTensor", "CApusHost"]),
+        library("ApusLaunch", ["ApusBase", "CApusHost"]),
+        library("ApusConfig", ["ApusBase", yams]),
+
+        // Engines.
+        library("ApusNN", ["ApusBase", "ApusTensor"]),
+        library("ApusZeRO", ["ApusBase", "ApusShard", "ApusTensor", "ApusComm", "ApusOptim"]),
+        library("ApusTokenizer", ["ApusBase", "ApusFormats"]),
+
+        // Families.
+        library("ApusModels", ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN"]),
+        library("ApusData", ["ApusBase", "ApusFormats", "ApusTokenizer"]),
+
+        // Applications.
+        library(
+            "ApusTrain",
+            [
+                "ApusBase", "ApusFormats", "ApusShard", "ApusTensor", "ApusComm", "ApusOptim", "ApusNN",
+                "ApusZeRO", "ApusTokenizer", "ApusModels", "ApusData", "ApusConfig",
+            ]),
+
+        // Executables.
+        .executableTarget(
+            name: "apus",
+            dependencies: [
+                "ApusBase", "ApusConfig", "ApusLaunch", "ApusTokenizer", "ApusFormats", "ApusData",
+                argumentParser,
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "apus-worker",
+            dependencies: [
+                "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusModels", "ApusTokenizer",
+                "ApusTrain", "ApusConfig", argumentParser,
+            ],
+            swiftSettings: strict),
+
+        // Tests.
+        .target(
+            name: "ApusTestSupport", dependencies: ["ApusBase", "ApusFormats", "ApusTensor"],
+            path: "Tests/ApusTestSupport", swiftSettings: strict),
+        tests("ApusBaseTests", ["ApusBase"]),
+        tests("ApusFormatsTests", ["ApusBase", "ApusFormats"]),
+        tests("ApusShardTests", ["ApusBase", "ApusShard"]),
+        tests("ApusTensorTests", ["ApusBase", "ApusTensor", "ApusTestSupport"]),
+        tests("ApusCommTests", ["ApusBase", "ApusTensor", "ApusComm", "ApusTestSupport"]),
+        tests("ApusOptimTests", ["ApusBase", "ApusTensor", "ApusOptim", "ApusTestSupport"]),
+        tests("ApusLaunchTests", ["ApusBase", "ApusLaunch"]),
+        tests("ApusConfigTests", ["ApusBase", "ApusConfig"]),
+        tests("ApusNNTests", ["ApusBase", "ApusTensor", "ApusNN", "ApusTestSupport"]),
+        tests(
+            "ApusZeROTests",
+            ["ApusBase", "ApusShard", "ApusTensor", "ApusComm", "ApusOptim", "ApusZeRO", "ApusTestSupport"]),
+        tests("ApusTokenizerTests", ["ApusBase", "ApusFormats", "ApusTokenizer"]),
+        tests(
+            "ApusModelsTests",
+            ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN", "ApusModels", "ApusTestSupport"]),
+        tests("ApusDataTests", ["ApusBase", "ApusTokenizer", "ApusData"]),
+        tests(
+            "ApusTrainTests",
+            [
+                "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusNN", "ApusZeRO",
+                "ApusModels", "ApusData", "ApusTrain", "ApusTestSupport",
+            ]),
+        tests("CommandLineTests", ["ApusBase"]),
+        tests("TidyTests", []),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c11,
+    cxxLanguageStandard: .cxx20
+)
