@@ -1,0 +1,47 @@
+// The machine: version, threads, CUDA where there is one.
+#include "boundary.hpp"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <dlfcn.h>
+#include <torch/version.h>
+
+#include <mutex>
+
+using namespace apus;
+
+const char *apus_torch_version(void) { return TORCH_VERSION; }
+void apus_set_thread_count(int32_t count) { at::set_num_threads(count); }
+int32_t apus_thread_count(void) { return at::get_num_threads(); }
+
+static std::string cuda_reason;
+
+// A CPU build of libtorch has no libtorch_cuda.so; a CUDA build registers its device guard when loaded.
+static int32_t count_cuda_devices() {
+    if (!dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL)) {
+        const char *error = dlerror();
+        cuda_reason = std::string("libtorch_cuda.so: ") + (error ? error : "not found");
+        return 0;
+    }
+    try {
+        if (!c10::impl::hasDeviceGuardImpl(c10::DeviceType::CUDA)) {
+            cuda_reason = "libtorch_cuda.so registered no device";
+            return 0;
+        }
+        int32_t count = c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA)->deviceCount();
+        if (count == 0) cuda_reason = "the CUDA driver reports no device";
+        return count;
+    } catch (const std::exception &error) {
+        cuda_reason = error.what();
+        return 0;
+    }
+}
+
+int32_t apus_cuda_device_count(void) {
+    static const int32_t count = count_cuda_devices();
+    return count;
+}
+const char *apus_cuda_unavailable_reason(void) {
+    return apus_cuda_device_count() > 0 ? "" : cuda_reason.c_str();
+}
