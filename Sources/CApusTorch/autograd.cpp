@@ -131,6 +131,8 @@ Pointer make_node(Arguments &&...arguments) {
 
 }  // namespace
 
+apus_status apus_fail_callback(const char *message) { return failed(APUS_CALLBACK_FAILED, message); }
+
 apus_status apus_set_gradient_hook(apus_tensor_t leaf, apus_gradient_hook hook, void (*release)(void *),
                                    void *context) {
     return guarded([&] {

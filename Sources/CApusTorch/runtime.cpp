@@ -45,3 +45,34 @@ int32_t apus_cuda_device_count(void) {
 const char *apus_cuda_unavailable_reason(void) {
     return apus_cuda_device_count() > 0 ? "" : cuda_reason.c_str();
 }
+
+// --- Catching errors ---
+
+namespace {
+struct Caught {
+    int depth = 0;
+    apus_status status = APUS_OK;
+    std::string message;
+};
+thread_local Caught caught;
+}  // namespace
+
+void apus_catch_enter(void) {
+    if (caught.depth++ == 0) caught.status = APUS_OK;
+}
+apus_status apus_catch_leave(void) {
+    apus_status status = caught.status;
+    // An inner scope reports the failure; what the outer one does next is unharmed by it.
+    caught.status = APUS_OK;
+    caught.depth--;
+    return status;
+}
+const char *apus_caught_message(void) { return caught.message.c_str(); }
+bool apus_catch_record(apus_status status, const char *message) {
+    if (caught.depth == 0) return false;
+    if (caught.status == APUS_OK) {
+        caught.status = status;
+        caught.message = message;
+    }
+    return true;
+}

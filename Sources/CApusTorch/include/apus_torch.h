@@ -232,6 +232,8 @@ apus_status apus_gradients(const apus_tensor_t _Nonnull *_Nonnull roots, const a
 // Called after a gradient was accumulated into the leaf's `.grad`, on the thread that runs backward. Returns APUS_OK
 // or a status that makes backward fail.
 typedef apus_status (*apus_gradient_hook)(void *_Nullable context);
+// What a callback returns when it failed: keeps the message, returns APUS_CALLBACK_FAILED.
+apus_status apus_fail_callback(const char *message);
 // One hook a leaf; release(context) when the leaf or the hook goes.
 apus_status apus_set_gradient_hook(apus_tensor_t leaf, apus_gradient_hook, void (*release)(void *_Nullable),
                                    void *_Nullable context);
@@ -267,6 +269,18 @@ apus_status apus_fill_integers(apus_tensor_t, int64_t low, int64_t high, apus_op
 // Rows of (unnormalised) probabilities [..., classes] -> indices [..., count].
 apus_status apus_multinomial(apus_tensor_t, int64_t count, bool replacement, apus_optional_generator_t,
                              apus_out_t out);
+
+// --- Catching errors (runtime.cpp) ---
+// Operations do not report errors to their callers; a scope collects the first one of its thread instead. A C++
+// thread_local, because callbacks run on threads of libtorch.
+
+// Enters a scope; scopes nest.
+void apus_catch_enter(void);
+// Leaves it; the status of the first failure since the outermost enter, whose message is apus_caught_message().
+apus_status apus_catch_leave(void);
+const char *apus_caught_message(void);
+// True when a scope is open: keeps the first failure. False: the caller should trap.
+bool apus_catch_record(apus_status, const char *message);
 
 // --- The machine (runtime.cpp) ----------------------------------------------------------------------------------------------
 

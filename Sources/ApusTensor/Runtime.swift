@@ -1,0 +1,19 @@
+internal import CApusTorch
+
+/// The libtorch this process runs on.
+public enum Runtime {
+    public static var torchVersion: String { String(cString: apus_torch_version()) }
+
+    /// Threads an operation of this process may use.
+    public static var threadCount: Int {
+        get { Int(apus_thread_count()) }
+        set { apus_set_thread_count(Int32(newValue)) }
+    }
+
+    public static var cudaDeviceCount: Int { Int(apus_cuda_device_count()) }
+
+    /// Why there is no CUDA device; nil when there is one.
+    public static var cudaUnavailableReason: String? {
+        cudaDeviceCount > 0 ? nil : String(cString: apus_cuda_unavailable_reason())
+    }
+}
