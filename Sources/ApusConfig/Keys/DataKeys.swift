@@ -1,0 +1,72 @@
+/// The keys about samples.
+extension RecipeKeys {
+    static let data: [Key<Recipe>] = [
+        Key(
+            "datasets", \.data.datasets, .list(of: dataset), required: true,
+            "The files with the samples to train on."),
+        Key(
+            "test_datasets", \.data.testDatasets, .list(of: dataset),
+            "Files with held-out samples, described like datasets; excludes val_set_size."),
+        Key(
+            "val_set_size", \.data.validationSetSize, .notNegative,
+            "Samples held out of datasets: a share below 1, or a number from 1."),
+        Key(
+            "sequence_len", \.data.sequenceLength, .integer(2...(1 << 24)),
+            "The longest sequence, in tokens."),
+        Key(
+            "excess_length_strategy", \.data.excessLengthStrategy,
+            .choice(notYet: ["raise": "longer samples are dropped or truncated, and counted"]),
+            "What happens to longer samples."),
+        Key(
+            "sample_packing", \.data.samplePacking, .boolean,
+            "Put several samples into one sequence; each attends only to itself."),
+        Key(
+            "pad_to_sequence_len", \.data.padToSequenceLength, .optional(.boolean),
+            "Pad every batch to sequence_len instead of to its longest sequence."),
+        Key(
+            "shuffle_merged_datasets", \.data.shuffleMergedDatasets, .boolean,
+            "Mix the samples of all files, by the seed; false keeps the order of the files."),
+        Key(
+            "chat_template", \.data.chatTemplate, .choice(),
+            "Which chat template: the tokenizer's own, or the one in chat_template_jinja."),
+        Key(
+            "chat_template_jinja", \.data.chatTemplateJinja,
+            .optional(.text("a Jinja template or a path")),
+            "A chat template, or the path of a file with one."),
+    ]
+
+    private static let dataset = ValueKind.table(
+        datasetKeys, standard: DatasetSettings(), foreign: .dataset)
+
+    private static let datasetKeys: [Key<DatasetSettings>] = [
+        Key("path", \.path, .text("a path"), required: true, "The file."),
+        Key(
+            "ds_type", \.fileType,
+            .optional(.choice(notYet: ["csv": convert, "parquet": convert, "arrow": convert])),
+            "How the file stores samples: JSON Lines, or plain text."),
+        Key(
+            "type", \.sampleType,
+            .optional(.choice(notYet: ["alpaca": rows, "input_output": rows, "sharegpt": rows])),
+            "What a sample is: text, messages, or tokens."),
+        Key("split", \.split, .text("a name"), "A local file is one split, 'train'."),
+        Key("field", \.field, .text("a name"), "The member with the text of a completion."),
+        Key(
+            "field_messages", \.fieldMessages, .text("a name"), "The member with a chat's messages."
+        ),
+        Key(
+            "message_property_mappings", \.messagePropertyMappings,
+            .table(messageKeys, standard: MessagePropertyMappings()),
+            "What the file calls a message's role and content."),
+        Key(
+            "roles_to_train", \.rolesToTrain, .list(of: .text("a role")),
+            "The roles whose words are trained; the others are context."),
+    ]
+
+    private static let convert = "convert the file to JSON Lines"
+    private static let rows = "bring the rows into the form of chat_template or completion"
+
+    private static let messageKeys: [Key<MessagePropertyMappings>] = [
+        Key("role", \.role, .text("a name"), "The member with the role."),
+        Key("content", \.content, .text("a name"), "The member with the words."),
+    ]
+}

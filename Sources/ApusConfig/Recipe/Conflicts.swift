@@ -1,0 +1,130 @@
+/// Checks across keys. Each names the key to change.
+extension ResolvedRecipe {
+    func conflicts() -> [Problem] {
+        let data = recipe.data
+        var problems = scheduleConflicts()
+        if recipe.model.fp32, recipe.model.usesBFloat16 {
+            problems.append(
+                problem("fp32", "'fp32: true' and 'bf16' exclude each other", "remove one"))
+        }
+        if !data.testDatasets.isEmpty, data.validationSetSize > 0 {
+            problems.append(
+                problem(
+                    "val_set_size", "'test_datasets' and 'val_set_size' exclude each other",
+                    "remove one"))
+        }
+        let size = data.validationSetSize
+        if size > 1, size.rounded() != size {
+            problems.append(
+                problem(
+                    "val_set_size",
+                    "'val_set_size' is neither a share nor a number of samples: \(size)",
+                    "a share is below 1; a number of samples is whole"))
+        }
+        let evaluation = recipe.evaluation
+        if evaluation.evalSteps != nil, evaluation.evalsPerEpoch != nil {
+            problems.append(
+                problem(
+                    "evals_per_epoch", "'eval_steps' and 'evals_per_epoch' exclude each other",
+                    "remove one"))
+        }
+        problems += templateConflicts()
+        if data.datasets.isEmpty, origins["datasets"] != nil {
+            problems.append(problem("datasets", "'datasets' is empty", "give at least one file"))
+        }
+        for (index, dataset) in data.datasets.enumerated() {
+            problems += conflicts(of: dataset, "datasets.\(index)")
+        }
+        for (index, dataset) in data.testDatasets.enumerated() {
+            problems += conflicts(of: dataset, "test_datasets.\(index)")
+        }
+        return problems
+    }
+
+    private func scheduleConflicts() -> [Problem] {
+        let schedule = recipe.schedule
+        var problems: [Problem] = []
+        if schedule.warmupSteps != nil, schedule.warmupRatio != nil {
+            problems.append(
+                problem(
+                    "warmup_ratio", "'warmup_steps' and 'warmup_ratio' exclude each other",
+                    "remove one"))
+        }
+        if schedule.cosineMinLRRatio != nil, schedule.name != .cosine {
+            problems.append(
+                problem(
+                    "cosine_min_lr_ratio", "'cosine_min_lr_ratio' needs 'lr_scheduler: cosine'",
+                    "remove it, or change lr_scheduler from \(schedule.name.rawValue)"))
+        }
+        let isStable = schedule.name == .warmupStableDecay
+        if isStable, schedule.arguments.numDecaySteps == nil {
+            problems.append(
+                problem(
+                    "lr_scheduler",
+                    "'lr_scheduler: warmup_stable_decay' needs the length of its last phase",
+                    "add lr_scheduler_kwargs: {num_decay_steps: N}"))
+        }
+        if !isStable, schedule.arguments != ScheduleArguments() {
+            problems.append(
+                problem(
+                    "lr_scheduler_kwargs",
+                    "'lr_scheduler_kwargs' belongs to 'lr_scheduler: warmup_stable_decay'",
+                    "remove it, or change lr_scheduler from \(schedule.name.rawValue)"))
+        }
+        return problems
+    }
+
+    private func templateConflicts() -> [Problem] {
+        let data = recipe.data
+        let hasText = data.chatTemplateJinja != nil
+        if data.chatTemplate == .jinja, !hasText {
+            return [
+                problem(
+                    "chat_template", "'chat_template: jinja' without 'chat_template_jinja'",
+                    "add chat_template_jinja with the template or its path")
+            ]
+        }
+        if data.chatTemplate != .jinja, hasText {
+            return [
+                problem(
+                    "chat_template_jinja", "'chat_template_jinja' needs 'chat_template: jinja'",
+                    "add 'chat_template: jinja'")
+            ]
+        }
+        return []
+    }
+
+    private func conflicts(of dataset: DatasetSettings, _ path: String) -> [Problem] {
+        guard !dataset.path.isEmpty else { return [] }
+        var problems: [Problem] = []
+        if dataset.fileType == nil {
+            problems.append(
+                problem(
+                    "\(path).path",
+                    "'\(dataset.path)' does not tell by its name how it stores samples",
+                    "add ds_type: json (JSON Lines) or ds_type: text"))
+        } else if dataset.sampleType == nil {
+            problems.append(
+                problem(
+                    "\(path).path", "'\(path).type' is missing",
+                    "add type: chat_template (messages), completion (text) or input_ids (tokens)"))
+        }
+        if dataset.fileType == .text, let type = dataset.sampleType, type != .completion {
+            problems.append(
+                problem(
+                    "\(path).type", "'\(type.rawValue)' needs rows, and a text file has none",
+                    "use type: completion, or ds_type: json"))
+        }
+        if dataset.split != "train" {
+            problems.append(
+                problem(
+                    "\(path).split", "'\(path).split' must be 'train', not '\(dataset.split)'",
+                    "a local file is one split; hold samples out with val_set_size"))
+        }
+        return problems
+    }
+
+    private func problem(_ path: String, _ message: String, _ hint: String) -> Problem {
+        Problem(origin(of: path), path: path, message, hint: hint)
+    }
+}

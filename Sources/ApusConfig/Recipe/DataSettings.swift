@@ -1,0 +1,78 @@
+/// The samples: where they come from and how they become sequences.
+public struct DataSettings: Sendable, Hashable {
+    public var datasets: [DatasetSettings] = []
+    /// Held-out samples from files of their own.
+    public var testDatasets: [DatasetSettings] = []
+    /// Held out from `datasets`: a share below 1, or a number of samples from 1; 0 holds out none.
+    public var validationSetSize = 0.0
+    /// Tokens per sequence, at most.
+    public var sequenceLength = 512
+    public var excessLengthStrategy = ExcessLengthStrategy.drop
+    /// Put several samples into one sequence, each attending only to itself.
+    public var samplePacking = false
+    /// Filled in (`samplePacking`).
+    public var padToSequenceLength: Bool?
+    /// Mix the samples of all data sets, by the seed; false keeps the order of the files.
+    public var shuffleMergedDatasets = true
+    public var chatTemplate = ChatTemplateChoice.tokenizerDefault
+    /// A template's text, for `chatTemplate == .jinja`.
+    public var chatTemplateJinja: String?
+
+    public init() {}
+}
+
+/// What happens to a sample with more than `sequence_len` tokens; either way they are counted.
+public enum ExcessLengthStrategy: String, Sendable, Hashable, CaseIterable {
+    case drop, truncate
+}
+
+public enum ChatTemplateChoice: String, Sendable, Hashable, CaseIterable {
+    /// The template that comes with the tokenizer.
+    case tokenizerDefault = "tokenizer_default"
+    /// The template in `chat_template_jinja`.
+    case jinja
+}
+
+/// One file of samples.
+public struct DatasetSettings: Sendable, Hashable {
+    public var path = ""
+    /// Filled in from the file's name: .txt is text, .json and .jsonl are json.
+    public var fileType: DatasetFileType?
+    /// Filled in for text files (`completion`); for others it must be given.
+    public var sampleType: SampleType?
+    public var split = "train"
+    /// The member of a row that holds the text of a `completion`.
+    public var field = "text"
+    /// The member of a row that holds the messages of a chat.
+    public var fieldMessages = "messages"
+    public var messagePropertyMappings = MessagePropertyMappings()
+    /// The roles whose words are trained; all others are context.
+    public var rolesToTrain = ["assistant"]
+
+    public init() {}
+}
+
+/// How samples are stored.
+public enum DatasetFileType: String, Sendable, Hashable, CaseIterable {
+    /// JSON Lines: one object per line.
+    case json
+    case text
+}
+
+/// What a sample is.
+public enum SampleType: String, Sendable, Hashable, CaseIterable {
+    /// Text; every token is trained.
+    case completion
+    /// Messages with roles, rendered by the chat template.
+    case chatTemplate = "chat_template"
+    /// Tokens, made by somebody else: `input_ids` and, if they differ, `labels`.
+    case inputIDs = "input_ids"
+}
+
+/// The names that a row uses for a message's role and content.
+public struct MessagePropertyMappings: Sendable, Hashable {
+    public var role = "role"
+    public var content = "content"
+
+    public init() {}
+}

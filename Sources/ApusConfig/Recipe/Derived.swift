@@ -1,0 +1,68 @@
+/// A quantity that follows from the recipe and that people want to see before a run.
+public struct DerivedValue: Sendable, Hashable {
+    public let name: String
+    public let value: String
+    public let formula: String
+}
+
+extension ResolvedRecipe {
+    /// What follows from the settings without looking at model or data.
+    public var derivedValues: [DerivedValue] {
+        [precision, sequencesPerStep, tokensPerStep, length, warmup]
+    }
+
+    private var precision: DerivedValue {
+        let isBF16 = recipe.model.usesBFloat16
+        return DerivedValue(
+            name: "precision", value: isBF16 ? "bf16, fp32 master weights" : "fp32",
+            formula: isBF16 ? "bf16 is true" : "bf16 is false")
+    }
+
+    private var sequencesPerStep: DerivedValue {
+        let batch = recipe.batch
+        return DerivedValue(
+            name: "sequences per step", value: product().map(String.init) ?? "too many to count",
+            formula: "micro_batch_size \(batch.microBatchSize) x gradient_accumulation_steps "
+                + "\(batch.gradientAccumulationSteps) x ranks \(recipe.launch.ranks)")
+    }
+
+    private var tokensPerStep: DerivedValue {
+        let length = recipe.data.sequenceLength
+        let tokens = product().flatMap { Self.product($0, length) }
+        return DerivedValue(
+            name: "tokens per step, at most", value: tokens.map(String.init) ?? "too many to count",
+            formula: "sequences per step x sequence_len \(length)")
+    }
+
+    private var length: DerivedValue {
+        if let steps = recipe.batch.maxSteps {
+            return DerivedValue(
+                name: "length", value: "\(steps) steps", formula: "max_steps; wins over num_epochs")
+        }
+        let epochs = recipe.batch.numEpochs
+        let text = epochs == epochs.rounded() && epochs < 1e15 ? String(Int(epochs)) : "\(epochs)"
+        return DerivedValue(
+            name: "length", value: "\(text) epoch\(text == "1" ? "" : "s")",
+            formula: "num_epochs; the steps follow from the samples")
+    }
+
+    private var warmup: DerivedValue {
+        let schedule = recipe.schedule
+        if let ratio = schedule.warmupRatio {
+            return DerivedValue(
+                name: "warm-up", value: "\(ratio) of all steps", formula: "warmup_ratio")
+        }
+        return DerivedValue(
+            name: "warm-up", value: "\(schedule.warmupSteps ?? 0) steps", formula: "warmup_steps")
+    }
+
+    private func product() -> Int? {
+        Self.product(recipe.batch.microBatchSize, recipe.batch.gradientAccumulationSteps)
+            .flatMap { Self.product($0, recipe.launch.ranks) }
+    }
+
+    private static func product(_ left: Int, _ right: Int) -> Int? {
+        let (value, overflow) = left.multipliedReportingOverflow(by: right)
+        return overflow ? nil : value
+    }
+}

@@ -1,0 +1,58 @@
+/// Values that follow from others when nobody wrote them.
+extension ResolvedRecipe {
+    mutating func fillIn(_ machine: MachineFacts) {
+        fillInPrecision(machine)
+        if recipe.batch.evalBatchSize == nil {
+            recipe.batch.evalBatchSize = recipe.batch.microBatchSize
+            derive("eval_batch_size", "= micro_batch_size")
+        }
+        if recipe.data.padToSequenceLength == nil {
+            recipe.data.padToSequenceLength = recipe.data.samplePacking
+            derive("pad_to_sequence_len", "= sample_packing")
+        }
+        if recipe.launch.threadsPerRank == nil {
+            let ranks = recipe.launch.ranks
+            recipe.launch.threadsPerRank = max(1, machine.cores / ranks)
+            derive("threads_per_rank", "= \(machine.cores) cores / ranks (\(ranks)), at least 1")
+        }
+        fillIn(\.datasets, "datasets")
+        fillIn(\.testDatasets, "test_datasets")
+    }
+
+    private mutating func fillInPrecision(_ machine: MachineFacts) {
+        guard recipe.model.bf16 == .auto else { return }
+        let asked = origin(of: "bf16").text
+        recipe.model.bf16 = machine.bfloat16 == nil ? .off : .on
+        let reason =
+            machine.bfloat16.map { "the machine has \($0)" }
+            ?? "nothing here computes bf16 natively"
+        derive("bf16", "auto (\(asked)): \(reason)")
+    }
+
+    private mutating func fillIn(
+        _ location: WritableKeyPath<DataSettings, [DatasetSettings]>, _ name: String
+    ) {
+        for index in recipe.data[keyPath: location].indices {
+            let dataset = recipe.data[keyPath: location][index]
+            if dataset.fileType == nil, let type = Self.fileType(dataset.path) {
+                recipe.data[keyPath: location][index].fileType = type
+                derive("\(name).\(index).ds_type", "from the name of the file")
+            }
+            if dataset.sampleType == nil, recipe.data[keyPath: location][index].fileType == .text {
+                recipe.data[keyPath: location][index].sampleType = .completion
+                derive("\(name).\(index).type", "a text file holds text")
+            }
+        }
+    }
+
+    private static func fileType(_ path: String) -> DatasetFileType? {
+        let name = path.lowercased()
+        if name.hasSuffix(".json") || name.hasSuffix(".jsonl") { return .json }
+        return name.hasSuffix(".txt") || name.hasSuffix(".text") || name.hasSuffix(".md")
+            ? .text : nil
+    }
+
+    private mutating func derive(_ path: String, _ formula: String) {
+        origins[path] = Origin(.derived(formula))
+    }
+}

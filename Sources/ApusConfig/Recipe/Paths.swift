@@ -1,0 +1,64 @@
+import ApusBase
+
+/// Paths in a recipe are relative to the current directory; where nothing is there, but something
+/// is beside the recipe, that is meant.
+extension ResolvedRecipe {
+    mutating func resolvePaths(_ problems: inout [Problem]) {
+        resolve(\.model.baseModel, "base_model", &problems)
+        for index in recipe.data.datasets.indices {
+            resolve(\.data.datasets[index].path, "datasets.\(index).path", &problems)
+        }
+        for index in recipe.data.testDatasets.indices {
+            resolve(\.data.testDatasets[index].path, "test_datasets.\(index).path", &problems)
+        }
+        resolveTemplate(&problems)
+    }
+
+    private mutating func resolve(
+        _ location: WritableKeyPath<Recipe, String>, _ path: String, _ problems: inout [Problem]
+    ) {
+        let written = recipe[keyPath: location]
+        guard !written.isEmpty, !fileExists(written) else { return }
+        guard let beside = besideRecipe(written), fileExists(beside) else {
+            let where_ =
+                written.hasPrefix("/") ? "" : " in the current directory or beside the recipe"
+            problems.append(
+                Problem(
+                    origin(of: path), path: path,
+                    "'\(path)': no file or folder '\(written)'\(where_)",
+                    hint: hint(path)))
+            return
+        }
+        recipe[keyPath: location] = beside
+        origins[path]?.note = "found beside the recipe"
+    }
+
+    private func hint(_ path: String) -> String {
+        path == "base_model"
+            ? "Apus reads local models only: a HuggingFace folder or a GGUF file"
+            : "Apus reads local files only: JSON Lines or text"
+    }
+
+    private func besideRecipe(_ written: String) -> String? {
+        guard !written.hasPrefix("/"), let slash = path.lastIndex(of: "/") else { return nil }
+        return path[...slash] + written
+    }
+
+    /// A template is told from a path by the braces that no template can do without.
+    private mutating func resolveTemplate(_ problems: inout [Problem]) {
+        guard let written = recipe.data.chatTemplateJinja, !written.contains("{") else { return }
+        let name = "chat_template_jinja"
+        let candidates = [written, besideRecipe(written)].compactMap { $0 }
+        guard let file = candidates.first(where: fileExists) else {
+            problems.append(
+                Problem(origin(of: name), path: name, "'\(name)': no file '\(written)'"))
+            return
+        }
+        do {
+            recipe.data.chatTemplateJinja = try readText(file)
+            origins[name]?.note = "the text of \(file)"
+        } catch {
+            problems.append(Problem(origin(of: name), path: name, error.summary))
+        }
+    }
+}
