@@ -54,7 +54,7 @@ let package = Package(
 
         // Services.
         library("ApusComm", ["ApusBase", "ApusTensor", "CApusTorch", "CApusHost"]),
-        library("ApusOptim", ["ApusBase", "ApusTensor", "CApusHost"]),
+        library("ApusOptim", ["ApusBase", "CApusHost"]),
         library("ApusLaunch", ["ApusBase", "CApusHost"]),
         library("ApusConfig", ["ApusBase", yams]),
 
@@ -100,7 +100,7 @@ let package = Package(
         tests("ApusShardTests", ["ApusBase", "ApusShard"]),
         tests("ApusTensorTests", ["ApusBase", "ApusTensor", "ApusTestSupport"]),
         tests("ApusCommTests", ["ApusBase", "ApusTensor", "ApusComm", "ApusTestSupport"]),
-        tests("ApusOptimTests", ["ApusBase", "ApusTensor", "ApusOptim", "ApusTestSupport"]),
+        tests("ApusOptimTests", ["ApusBase", "ApusOptim"]),
         tests("ApusLaunchTests", ["ApusBase", "ApusLaunch"]),
         tests("ApusConfigTests", ["ApusBase", "ApusConfig"]),
         tests("ApusNNTests", ["ApusBase", "ApusTensor", "ApusNN", "ApusTestSupport"]),

@@ -1,0 +1,93 @@
+// Public casts, scaling, accumulation and norms: loops over tiles of any format.
+#include "kernels.h"
+#include <math.h>
+#include <string.h>
+
+const float *apus_widened(const struct kernels *kernels, struct apus_floats values, size_t offset,
+                          float *tile, size_t count) {
+    switch (values.format) {
+    case APUS_FLOAT32:
+        return (const float *)values.data + offset;
+    case APUS_BFLOAT16:
+        kernels->widen_bfloat16(tile, (const uint16_t *)values.data + offset, count);
+        return tile;
+    case APUS_FLOAT16:
+        kernels->widen_float16(tile, (const uint16_t *)values.data + offset, count);
+        return tile;
+    }
+    __builtin_trap();
+}
+
+void apus_narrow(const struct kernels *kernels, struct apus_mutable_floats to, size_t offset,
+                 const float *from, size_t count) {
+    if (!to.data) return;
+    switch (to.format) {
+    case APUS_FLOAT32:
+        memmove((float *)to.data + offset, from, count * sizeof *from);
+        return;
+    case APUS_BFLOAT16:
+        kernels->narrow_bfloat16((uint16_t *)to.data + offset, from, count);
+        return;
+    case APUS_FLOAT16:
+        kernels->narrow_float16((uint16_t *)to.data + offset, from, count);
+        return;
+    }
+    __builtin_trap();
+}
+
+void apus_cast(struct apus_mutable_floats to, struct apus_floats from, size_t count) {
+    if (to.format == from.format) {
+        memmove(to.data, from.data, count * (to.format == APUS_FLOAT32 ? 4 : 2));
+        return;
+    }
+    const struct kernels *kernels = apus_kernels();
+    float tile[APUS_TILE];
+    for (size_t i = 0; i < count; i += APUS_TILE) {
+        size_t length = apus_tile_length(i, count);
+        // Widening goes straight to its destination; only 16 bits to 16 bits needs the tile.
+        float *wide = to.format == APUS_FLOAT32 ? (float *)to.data + i : tile;
+        const float *values = apus_widened(kernels, from, i, wide, length);
+        if (to.format != APUS_FLOAT32) apus_narrow(kernels, to, i, values, length);
+    }
+}
+
+void apus_scale(struct apus_mutable_floats values, float factor, size_t count) {
+    const struct kernels *kernels = apus_kernels();
+    if (values.format == APUS_FLOAT32) {
+        kernels->scale(values.data, factor, count);
+        return;
+    }
+    struct apus_floats source = {values.data, values.format};
+    float tile[APUS_TILE];
+    for (size_t i = 0; i < count; i += APUS_TILE) {
+        size_t length = apus_tile_length(i, count);
+        apus_widened(kernels, source, i, tile, length);
+        kernels->scale(tile, factor, length);
+        apus_narrow(kernels, values, i, tile, length);
+    }
+}
+
+void apus_accumulate(float *sum, struct apus_floats addend, float factor, size_t count) {
+    const struct kernels *kernels = apus_kernels();
+    float tile[APUS_TILE];
+    for (size_t i = 0; i < count; i += APUS_TILE) {
+        size_t length = apus_tile_length(i, count);
+        const float *values = apus_widened(kernels, addend, i, tile, length);
+        kernels->accumulate(sum + i, values, factor, length);
+    }
+}
+
+double apus_sum_of_squares(struct apus_floats values, size_t count) {
+    const struct kernels *kernels = apus_kernels();
+    float tile[APUS_TILE];
+    double sum = 0, lost = 0;
+    for (size_t i = 0; i < count; i += APUS_TILE) {
+        size_t length = apus_tile_length(i, count);
+        double term = kernels->sum_of_squares(apus_widened(kernels, values, i, tile, length), length);
+        double next = sum + term;
+        // The low-order bits that the addition dropped; terms are never negative.
+        lost += sum >= term ? (sum - next) + term : (term - next) + sum;
+        sum = next;
+    }
+    return isfinite(sum) ? sum + lost : sum;
+}

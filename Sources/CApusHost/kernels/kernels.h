@@ -1,0 +1,80 @@
+// The table of kernels that each instruction-set variant fills, and the one in use.
+#ifndef APUS_KERNELS_H
+#define APUS_KERNELS_H
+#include "apus_float.h"
+#include <stdbool.h>
+
+/// Elements that are widened, updated and narrowed together: small enough for the first cache.
+enum { APUS_TILE = 1024 };
+
+static inline size_t apus_tile_length(size_t offset, size_t count) {
+    return count - offset < APUS_TILE ? count - offset : APUS_TILE;
+}
+
+/// AdamW's scalars, derived in double and rounded once.
+struct adamw_scalars {
+    float gradient_scale, decay, first_weight, second_decay, second_weight;
+    float inverse_correction, epsilon, step_size;
+    bool lerp_from_gradient;
+};
+
+struct lion_scalars {
+    float gradient_scale, decay, beta1, one_minus_beta1, beta2, one_minus_beta2, learning_rate;
+};
+
+struct sgd_scalars {
+    float gradient_scale, weight_decay, momentum, gradient_weight, learning_rate;
+    bool nesterov;
+};
+
+struct moment_scalars {
+    float gradient_scale, decay, weight, epsilon;
+};
+
+struct kernels {
+    void (*widen_bfloat16)(float *to, const uint16_t *from, size_t count);
+    void (*widen_float16)(float *to, const uint16_t *from, size_t count);
+    void (*narrow_bfloat16)(uint16_t *to, const float *from, size_t count);
+    void (*narrow_float16)(uint16_t *to, const float *from, size_t count);
+    void (*scale)(float *values, float factor, size_t count);
+    void (*accumulate)(float *sum, const float *addend, float factor, size_t count);
+    double (*sum_of_squares)(const float *values, size_t count);
+
+    void (*adamw)(float *weights, const float *gradient, float *first, float *second,
+                  size_t count, const struct adamw_scalars *scalars);
+    void (*lion)(float *weights, const float *gradient, float *momentum, size_t count,
+                 const struct lion_scalars *scalars);
+    void (*sgd)(float *weights, const float *gradient, float *momentum, size_t count,
+                const struct sgd_scalars *scalars);
+    void (*sgd_plain)(float *weights, const float *gradient, size_t count,
+                      const struct sgd_scalars *scalars);
+
+    double (*add_squares)(float *column_sums, const float *gradient, float gradient_scale,
+                          size_t count);
+    void (*decay_moment)(float *moment, const float *gradient, size_t count,
+                         const struct moment_scalars *scalars);
+    void (*inverse_root)(float *to, const float *from, size_t count);
+    void (*scale_by_factors)(float *to, const float *gradient, float factor,
+                             const float *factors, size_t count);
+    void (*descend)(float *weights, const float *direction, float decay, float rate,
+                    size_t count);
+};
+
+extern const struct kernels apus_kernels_baseline;
+#if defined(__x86_64__)
+extern const struct kernels apus_kernels_avx2;
+extern const struct kernels apus_kernels_avx512;
+#endif
+
+/// The kernels for this machine, within the calling thread's bound.
+const struct kernels *apus_kernels(void);
+
+/// Elements `offset ..< offset + count` as fp32: in place if they are, else widened to `tile`.
+const float *apus_widened(const struct kernels *kernels, struct apus_floats values, size_t offset,
+                          float *tile, size_t count);
+
+/// Writes elements `offset ..< offset + count`; nothing if `to.data` is NULL.
+void apus_narrow(const struct kernels *kernels, struct apus_mutable_floats to, size_t offset,
+                 const float *from, size_t count);
+
+#endif

@@ -1,0 +1,13 @@
+// x86-64 with AVX-512 F, BW, DQ and VL: Skylake servers and Zen 4 onwards.
+#if defined(__x86_64__)
+#include "kernels.h"
+#include <string.h>
+
+#define APUS_HAS_F16C 1
+#define APUS_VARIANT_TABLE apus_kernels_avx512
+#pragma clang attribute push(                                                                    \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))),                 \
+    apply_to = function)
+#include "variant.h"
+#pragma clang attribute pop
+#endif
