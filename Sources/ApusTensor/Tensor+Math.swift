@@ -65,4 +65,11 @@ extension Tensor {
             apus_linear(pointer, weight.pointer, bias?.pointer, $0)
         }
     }
+
+    /// `self += alpha * a x b`, in place: this `[n, m]`, a `[n, k]`, b `[k, m]`.
+    public func addProductInPlace(_ a: Tensor, _ b: Tensor, alpha: Double = 1) {
+        done(
+            "add product", [self, a, b],
+            apus_add_product(pointer, a.pointer, b.pointer, alpha))
+    }
 }

@@ -277,3 +277,6 @@ apus_status apus_linear(apus_tensor_t input, apus_tensor_t weight, apus_optional
         return at::linear(input->value, weight->value);
     });
 }
+apus_status apus_add_product(apus_tensor_t destination, apus_tensor_t a, apus_tensor_t b, double alpha) {
+    return guarded([&] { destination->value.addmm_(a->value, b->value, 1, alpha); });
+}

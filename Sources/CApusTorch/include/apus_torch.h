@@ -192,6 +192,9 @@ apus_status apus_matmul(apus_tensor_t, apus_tensor_t, apus_out_t out);
 apus_status apus_linear(apus_tensor_t input, apus_tensor_t weight, apus_optional_tensor_t bias,
                         apus_out_t out);
 
+// destination [n, m] += alpha * a [n, k] x b [k, m], in place.
+apus_status apus_add_product(apus_tensor_t destination, apus_tensor_t a, apus_tensor_t b, double alpha);
+
 // --- Layers and losses (layers.cpp) ------------------------------------------------------------------------------
 
 apus_status apus_layer_norm(apus_tensor_t, const int64_t *shape, int32_t rank, apus_optional_tensor_t weight,

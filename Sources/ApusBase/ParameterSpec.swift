@@ -1,0 +1,22 @@
+/// What an engine needs to know of a parameter before it has any memory.
+public struct ParameterSpec: Sendable, Hashable {
+    /// The path in the model, as HuggingFace names it: `model.layers.0.mlp.up_proj.weight`.
+    public let name: String
+    public let shape: [Int]
+    /// Index of the unit whose parameters are gathered, released and reduced together.
+    public let unit: Int
+    /// False for frozen parameters: no gradient, no optimizer state.
+    public var isTrainable: Bool
+    /// Whether weight decay applies; norms and biases are spared by custom.
+    public var decays: Bool
+
+    public init(name: String, shape: [Int], unit: Int, isTrainable: Bool = true, decays: Bool) {
+        self.name = name
+        self.shape = shape
+        self.unit = unit
+        self.isTrainable = isTrainable
+        self.decays = decays
+    }
+
+    public var elementCount: Int { shape.reduce(1, *) }
+}

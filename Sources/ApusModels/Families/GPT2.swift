@@ -1,0 +1,186 @@
+internal import ApusBase
+public import ApusNN
+public import ApusTensor
+
+public struct GPT2Configuration: Sendable, Hashable {
+    public enum Activation: String, Sendable {
+        case gelu
+        case geluTanh = "gelu_new"
+        case geluPytorchTanh = "gelu_pytorch_tanh"
+        case relu
+        case silu
+    }
+
+    public var vocabularySize: Int
+    public var width: Int
+    public var feedForwardWidth: Int
+    public var layerCount: Int
+    public var headCount: Int
+    public var maximumLength: Int
+    public var normEpsilon: Double
+    public var activation: Activation
+    public var embeddingDropout: Double
+    public var attentionDropout: Double
+    public var residualDropout: Double
+    public var tiesEmbeddings: Bool
+    public var scalesAttention: Bool
+    public var initializerDeviation: Double
+}
+
+/// A decoder-only transformer with learned positions and norms before each part.
+///
+/// Source: Radford et al.: "Language Models are Unsupervised Multitask Learners" (2019), 2.3.
+public final class GPT2: LanguageModel {
+    public let configuration: GPT2Configuration
+    public let store: ParameterStore
+    private let tokenEmbedding: Embedding
+    private let positionEmbedding: Embedding
+    private let blocks: [GPT2Block]
+    private let norm: LayerNorm
+    private let output: Parameter?
+
+    public init(_ configuration: GPT2Configuration, store: ParameterStore = ParameterStore()) {
+        self.configuration = configuration
+        self.store = store
+        let initializer = Initializer.normal(standardDeviation: configuration.initializerDeviation)
+        let (vocabulary, width) = (configuration.vocabularySize, configuration.width)
+        let model = store.root["transformer"]
+        let embeddings = model.asUnit()
+        tokenEmbedding = Embedding(
+            vocabulary, width, initializer: initializer, in: embeddings["wte"])
+        positionEmbedding = Embedding(
+            configuration.maximumLength, width, initializer: initializer, in: embeddings["wpe"])
+        blocks = (0..<configuration.layerCount).map {
+            GPT2Block(configuration, layer: $0, in: model["h"][$0].asUnit())
+        }
+        let last = store.root["lm_head"].asUnit()
+        norm = LayerNorm(
+            width, epsilon: configuration.normEpsilon,
+            in: model["ln_f"].inUnit(of: last))
+        output =
+            configuration.tiesEmbeddings
+            ? nil : last.parameter("weight", [vocabulary, width], initializer)
+    }
+
+    public var vocabularySize: Int { configuration.vocabularySize }
+    public var layerCount: Int { configuration.layerCount }
+    public var positionLimit: Int? { configuration.maximumLength }
+    public var head: Tensor { (output ?? tokenEmbedding.weight).value }
+
+    public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {
+        let length = tokens.size(1)
+        let positions = context.positions(length: length, device: tokens.device)
+        var x = tokenEmbedding(tokens) + positionEmbedding(positions)
+        x = x.dropout(configuration.embeddingDropout, isTraining: context.isTraining)
+        let mask = AttentionMask(context, length: length, window: nil, device: tokens.device)
+        for block in blocks { x = block(x, mask, context) }
+        context.cache?.advance()
+        return norm(x)
+    }
+}
+
+struct GPT2Block {
+    private let unit: Unit
+    private let configuration: GPT2Configuration
+    private let layer: Int
+    private let firstNorm, secondNorm: LayerNorm
+    private let queryKeyValue, attentionOutput, up, down: Conv1D
+
+    init(_ c: GPT2Configuration, layer: Int, in scope: Scope) {
+        unit = scope.unit
+        configuration = c
+        self.layer = layer
+        let plain = Initializer.normal(standardDeviation: c.initializerDeviation)
+        // Section 2.3: weights on the residual path are scaled by the square root of their number.
+        let residual = Initializer.normal(
+            standardDeviation: c.initializerDeviation / Double(2 * c.layerCount).squareRoot())
+        firstNorm = LayerNorm(c.width, epsilon: c.normEpsilon, in: scope["ln_1"])
+        queryKeyValue = Conv1D(
+            c.width, 3 * c.width, initializer: plain, in: scope["attn"]["c_attn"])
+        attentionOutput = Conv1D(
+            c.width, c.width, initializer: residual, in: scope["attn"]["c_proj"])
+        secondNorm = LayerNorm(c.width, epsilon: c.normEpsilon, in: scope["ln_2"])
+        up = Conv1D(c.width, c.feedForwardWidth, initializer: plain, in: scope["mlp"]["c_fc"])
+        down = Conv1D(c.feedForwardWidth, c.width, initializer: residual, in: scope["mlp"]["c_proj"])
+    }
+
+    func callAsFunction(_ x: Tensor, _ mask: AttentionMask, _ context: SequenceContext) -> Tensor {
+        unit.run([x]) { inputs in
+            let attended = inputs[0] + attend(firstNorm(inputs[0]), mask, context)
+            return attended + feedForward(secondNorm(attended), context)
+        }
+    }
+
+    private func attend(_ x: Tensor, _ mask: AttentionMask, _ context: SequenceContext) -> Tensor {
+        let c = configuration
+        let (batch, length, headWidth) = (x.size(0), x.size(1), c.width / c.headCount)
+        let parts = queryKeyValue(x).split([c.width, c.width, c.width]).map {
+            $0.reshape(batch, length, c.headCount, headWidth).transpose(1, 2)
+        }
+        var (keys, values) = (parts[1], parts[2])
+        if let cache = context.cache {
+            (keys, values) = cache.append(layer: layer, key: keys, value: values)
+        }
+        var options = mask.options(length: length, isGrouped: false)
+        options.scale = c.scalesAttention ? nil : 1
+        options.dropout = context.isTraining ? c.attentionDropout : 0
+        let mixed = parts[0].attention(key: keys, value: values, options: options)
+        let merged = mixed.transpose(1, 2).reshape(batch, length, c.width)
+        return attentionOutput(merged).dropout(c.residualDropout, isTraining: context.isTraining)
+    }
+
+    private func feedForward(_ x: Tensor, _ context: SequenceContext) -> Tensor {
+        let inner = up(x)
+        let activated =
+            switch configuration.activation {
+            case .gelu: inner.gelu()
+            case .geluTanh, .geluPytorchTanh: inner.geluTanh()
+            case .relu: inner.relu()
+            case .silu: inner.silu()
+            }
+        return down(activated)
+            .dropout(configuration.residualDropout, isTraining: context.isTraining)
+    }
+}
+
+// MARK: - config.json
+
+extension GPT2Configuration {
+    init(_ reader: ConfigurationReader) throws(FileError) {
+        vocabularySize = try reader.size("vocab_size", default: 50_257)
+        width = try reader.size("n_embd", default: 768)
+        feedForwardWidth = try reader.size("n_inner", default: 4 * width)
+        layerCount = try reader.size("n_layer", default: 12)
+        headCount = try reader.size("n_head", default: 12)
+        guard width.isMultiple(of: headCount) else {
+            throw reader.unsupported("n_head", "\(headCount)", allowed: "divisors of n_embd \(width)")
+        }
+        maximumLength = try reader.size("n_positions", default: 1024)
+        normEpsilon = try reader.double("layer_norm_epsilon", default: 1e-5)
+        let name = try reader.string("activation_function") ?? "gelu_new"
+        guard let activation = Activation(rawValue: name) else {
+            throw reader.unsupported(
+                "activation_function", name, allowed: "gelu_new, gelu_pytorch_tanh, gelu, relu, silu")
+        }
+        self.activation = activation
+        embeddingDropout = try Self.probability("embd_pdrop", reader)
+        attentionDropout = try Self.probability("attn_pdrop", reader)
+        residualDropout = try Self.probability("resid_pdrop", reader)
+        tiesEmbeddings = try reader.bool("tie_word_embeddings", default: true)
+        scalesAttention = try reader.bool("scale_attn_weights", default: true)
+        initializerDeviation = try reader.double("initializer_range", default: 0.02)
+        if try reader.bool("scale_attn_by_inverse_layer_idx", default: false) {
+            throw reader.unsupported("scale_attn_by_inverse_layer_idx", "true", allowed: "false")
+        }
+    }
+
+    private static func probability(
+        _ key: String, _ reader: ConfigurationReader
+    ) throws(FileError) -> Double {
+        let value = try reader.double(key, default: 0.1)
+        guard (0..<1).contains(value) else {
+            throw reader.unsupported(key, "\(value)", allowed: "probabilities below 1")
+        }
+        return value
+    }
+}

@@ -1,0 +1,235 @@
+internal import ApusBase
+public import ApusNN
+public import ApusTensor
+
+/// What the decoders of the Llama kind differ in: Llama 2 and 3, SmolLM2, Mistral, Qwen2, Qwen3.
+public struct LlamaConfiguration: Sendable, Hashable {
+    public var vocabularySize: Int
+    public var width: Int
+    public var feedForwardWidth: Int
+    public var layerCount: Int
+    public var headCount: Int
+    /// Fewer than heads: groups of heads share keys and values (Ainslie et al.: "GQA", 2023).
+    public var keyValueHeadCount: Int
+    public var headWidth: Int
+    public var normEpsilon: Double
+    public var rotary: RotaryConfiguration
+    public var maximumLength: Int
+    public var tiesEmbeddings: Bool
+    public var queryKeyValueBias = false
+    public var outputBias = false
+    public var feedForwardBias = false
+    /// Qwen3: queries and keys are normalised per head before they are rotated.
+    public var normalizesQueriesAndKeys = false
+    /// How far back a layer's queries see; nil: all the way.
+    public var windows: [Int?]
+    public var initializerDeviation = 0.02
+}
+
+/// A decoder-only transformer with RMSNorm, rotary positions, grouped-query attention and SwiGLU.
+///
+/// Source: Touvron et al.: "LLaMA" (2023), 2.2.
+public final class Llama: LanguageModel {
+    public let configuration: LlamaConfiguration
+    public let store: ParameterStore
+    private let embedding: Embedding
+    private let blocks: [LlamaBlock]
+    private let norm: RMSNorm
+    private let output: Parameter?
+
+    /// Declares the parameters; an engine, or the store, gives them memory afterwards.
+    public init(_ configuration: LlamaConfiguration, store: ParameterStore = ParameterStore()) {
+        self.configuration = configuration
+        self.store = store
+        let initializer = Initializer.normal(standardDeviation: configuration.initializerDeviation)
+        let shape = (configuration.vocabularySize, configuration.width)
+        let model = store.root["model"]
+        embedding = Embedding(
+            shape.0, shape.1, initializer: initializer, in: model["embed_tokens"].asUnit())
+        blocks = (0..<configuration.layerCount).map {
+            LlamaBlock(configuration, layer: $0, in: model["layers"][$0].asUnit())
+        }
+        let last = store.root["lm_head"].asUnit()
+        norm = RMSNorm(
+            configuration.width, epsilon: configuration.normEpsilon,
+            in: model["norm"].inUnit(of: last))
+        output =
+            configuration.tiesEmbeddings
+            ? nil : last.parameter("weight", [shape.0, shape.1], initializer)
+    }
+
+    public var vocabularySize: Int { configuration.vocabularySize }
+    public var layerCount: Int { configuration.layerCount }
+    public var positionLimit: Int? { nil }
+    public var head: Tensor { (output ?? embedding.weight).value }
+
+    public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {
+        let length = tokens.size(1)
+        var x = embedding(tokens)
+        let past = context.cache?.length ?? 0
+        let tables = RotaryTables(
+            configuration.rotary, positions: context.positions(length: length, device: tokens.device),
+            longest: past + length, dtype: x.dtype)
+        var masks: [Int?: AttentionMask] = [:]
+        for (layer, block) in blocks.enumerated() {
+            let window = configuration.windows[layer]
+            let mask =
+                masks[window]
+                ?? AttentionMask(context, length: length, window: window, device: tokens.device)
+            masks[window] = mask
+            x = block(x, tables, mask, context.cache)
+        }
+        context.cache?.advance()
+        return norm(x)
+    }
+}
+
+/// `x + attention(norm(x))`, then `x + feedForward(norm(x))`.
+struct LlamaBlock {
+    private let unit: Unit
+    private let inputNorm: RMSNorm
+    private let attention: LlamaAttention
+    private let feedForwardNorm: RMSNorm
+    private let feedForward: LlamaFeedForward
+
+    init(_ c: LlamaConfiguration, layer: Int, in scope: Scope) {
+        unit = scope.unit
+        inputNorm = RMSNorm(c.width, epsilon: c.normEpsilon, in: scope["input_layernorm"])
+        attention = LlamaAttention(c, layer: layer, in: scope["self_attn"])
+        feedForwardNorm = RMSNorm(
+            c.width, epsilon: c.normEpsilon, in: scope["post_attention_layernorm"])
+        feedForward = LlamaFeedForward(c, in: scope["mlp"])
+    }
+
+    func callAsFunction(
+        _ x: Tensor, _ tables: RotaryTables, _ mask: AttentionMask, _ cache: KeyValueCache?
+    ) -> Tensor {
+        unit.run([x]) { inputs in
+            let attended = inputs[0] + attention(inputNorm(inputs[0]), tables, mask, cache)
+            return attended + feedForward(feedForwardNorm(attended))
+        }
+    }
+}
+
+struct LlamaAttention {
+    private let query, key, value, output: Linear
+    private let queryNorm, keyNorm: RMSNorm?
+    private let layer: Int
+    private let headCount: Int
+    private let keyValueHeadCount: Int
+    private let headWidth: Int
+
+    init(_ c: LlamaConfiguration, layer: Int, in scope: Scope) {
+        let initializer = Initializer.normal(standardDeviation: c.initializerDeviation)
+        func linear(_ name: String, _ inputs: Int, _ outputs: Int, _ bias: Bool) -> Linear {
+            Linear(inputs, outputs, bias: bias, initializer: initializer, in: scope[name])
+        }
+        let wide = c.headCount * c.headWidth
+        let narrow = c.keyValueHeadCount * c.headWidth
+        query = linear("q_proj", c.width, wide, c.queryKeyValueBias)
+        key = linear("k_proj", c.width, narrow, c.queryKeyValueBias)
+        value = linear("v_proj", c.width, narrow, c.queryKeyValueBias)
+        output = linear("o_proj", wide, c.width, c.outputBias)
+        func norm(_ name: String) -> RMSNorm? {
+            guard c.normalizesQueriesAndKeys else { return nil }
+            return RMSNorm(c.headWidth, epsilon: c.normEpsilon, in: scope[name])
+        }
+        queryNorm = norm("q_norm")
+        keyNorm = norm("k_norm")
+        self.layer = layer
+        headCount = c.headCount
+        keyValueHeadCount = c.keyValueHeadCount
+        headWidth = c.headWidth
+    }
+
+    func callAsFunction(
+        _ x: Tensor, _ tables: RotaryTables, _ mask: AttentionMask, _ cache: KeyValueCache?
+    ) -> Tensor {
+        let (batch, length) = (x.size(0), x.size(1))
+        func heads(_ projected: Tensor, _ count: Int, _ norm: RMSNorm?) -> Tensor {
+            let split = projected.reshape(batch, length, count, headWidth)
+            return (norm?(split) ?? split).transpose(1, 2)
+        }
+        let queries = tables.rotate(heads(query(x), headCount, queryNorm))
+        var keys = tables.rotate(heads(key(x), keyValueHeadCount, keyNorm))
+        var values = heads(value(x), keyValueHeadCount, nil)
+        if let cache { (keys, values) = cache.append(layer: layer, key: keys, value: values) }
+        let isGrouped = headCount != keyValueHeadCount
+        let mixed = queries.attention(
+            key: keys, value: values, options: mask.options(length: length, isGrouped: isGrouped))
+        return output(mixed.transpose(1, 2).reshape(batch, length, headCount * headWidth))
+    }
+}
+
+/// SwiGLU. Source: Shazeer: "GLU Variants Improve Transformer" (2020).
+struct LlamaFeedForward {
+    private let gate, up, down: Linear
+
+    init(_ c: LlamaConfiguration, in scope: Scope) {
+        let initializer = Initializer.normal(standardDeviation: c.initializerDeviation)
+        func linear(_ name: String, _ inputs: Int, _ outputs: Int) -> Linear {
+            Linear(
+                inputs, outputs, bias: c.feedForwardBias, initializer: initializer, in: scope[name])
+        }
+        gate = linear("gate_proj", c.width, c.feedForwardWidth)
+        up = linear("up_proj", c.width, c.feedForwardWidth)
+        down = linear("down_proj", c.feedForwardWidth, c.width)
+    }
+
+    func callAsFunction(_ x: Tensor) -> Tensor { down(gate(x).silu() * up(x)) }
+}
+
+// MARK: - config.json
+
+extension LlamaConfiguration {
+    static let modelTypes = ["llama", "mistral", "qwen2", "qwen3"]
+
+    /// Reads the config.json of a `llama`, `mistral`, `qwen2` or `qwen3` model.
+    init(_ reader: ConfigurationReader, modelType: String) throws(FileError) {
+        let act = try reader.string("hidden_act") ?? "silu"
+        guard act == "silu" else { throw reader.unsupported("hidden_act", act, allowed: "silu") }
+        vocabularySize = try reader.size("vocab_size")
+        width = try reader.size("hidden_size")
+        feedForwardWidth = try reader.size("intermediate_size")
+        layerCount = try reader.size("num_hidden_layers")
+        headCount = try reader.size("num_attention_heads")
+        keyValueHeadCount = try reader.size("num_key_value_heads", default: headCount)
+        guard headCount.isMultiple(of: keyValueHeadCount) else {
+            throw reader.unsupported(
+                "num_key_value_heads", "\(keyValueHeadCount)", allowed: "divisors of \(headCount)")
+        }
+        let fallbackWidth = modelType == "qwen3" ? 128 : width / headCount
+        headWidth = try reader.size("head_dim", default: fallbackWidth)
+        normEpsilon = try reader.double("rms_norm_eps", default: modelType == "mistral" ? 1e-5 : 1e-6)
+        let lengths = ["llama": 2048, "mistral": 131_072]
+        maximumLength = try reader.size(
+            "max_position_embeddings", default: lengths[modelType] ?? 32_768)
+        rotary = try RotaryConfiguration(
+            reader, width: headWidth, maximumLength: maximumLength, defaultTheta: 10_000)
+        tiesEmbeddings = try reader.bool("tie_word_embeddings", default: false)
+        initializerDeviation = try reader.double("initializer_range", default: 0.02)
+        windows = try Self.windows(reader, modelType: modelType, layerCount: layerCount)
+        let attentionBias = try reader.bool("attention_bias", default: false)
+        queryKeyValueBias = modelType == "qwen2" || attentionBias
+        outputBias = modelType == "qwen2" ? false : attentionBias
+        feedForwardBias = try reader.bool("mlp_bias", default: false)
+        normalizesQueriesAndKeys = modelType == "qwen3"
+    }
+
+    /// Mistral: one window for all layers. Qwen: only when switched on, from `max_window_layers` upwards.
+    private static func windows(
+        _ reader: ConfigurationReader, modelType: String, layerCount: Int
+    ) throws(FileError) -> [Int?] {
+        var windows = [Int?](repeating: nil, count: layerCount)
+        guard modelType != "llama", reader.value("sliding_window") != nil else { return windows }
+        let window = try reader.size("sliding_window")
+        if modelType == "mistral" { return Array(repeating: window, count: layerCount) }
+        guard try reader.bool("use_sliding_window", default: false) else { return windows }
+        if let types = reader.value("layer_types")?.arrayValue, types.count == layerCount {
+            return types.map { $0.stringValue == "sliding_attention" ? window : nil }
+        }
+        let first = try reader.int("max_window_layers") ?? 28
+        for layer in windows.indices where layer >= first { windows[layer] = window }
+        return windows
+    }
+}

@@ -1,0 +1,148 @@
+public import ApusBase
+internal import ApusFormats
+public import ApusNN
+internal import ApusTensor
+
+/// A model folder or GGUF file, opened: its configuration, and its weights where it has them.
+public struct PretrainedModel {
+    public let path: String
+    /// config.json as it was read, or as it would be for a GGUF file; keys Apus does not know are kept.
+    public let configuration: JSONObject
+    public let family: ModelFamily
+    /// generation_config.json, where there is one.
+    public let generation: JSONObject?
+    private let names: any WeightNames
+    private let source: (any TensorSource)?
+
+    /// - needsWeights: false for a folder with only a config.json
+    public init(path: String, needsWeights: Bool = true) throws(FileError) {
+        self.path = path
+        if path.hasSuffix(".gguf") {
+            let file = try GGUFFile(path: path)
+            configuration = try GGUFConfiguration.json(file)
+            source = file
+            names = GGUFNames(
+                architecture: configuration["model_type"]?.stringValue ?? "",
+                headWidth: configuration["head_dim"]?.intValue ?? 0)
+            generation = nil
+        } else {
+            configuration = try Self.object(FilePaths.join(path, "config.json"), folder: path)
+            source = needsWeights ? try openTensors(at: path) : nil
+            names = HuggingFaceNames()
+            let file = FilePaths.join(path, "generation_config.json")
+            generation = FilePaths.isFile(file) ? try Self.object(file, folder: path) : nil
+        }
+        let place = path.hasSuffix(".gguf") ? path : FilePaths.join(path, "config.json")
+        family = try ModelFamily(configuration: .object(configuration), path: place)
+    }
+
+    private static func object(_ path: String, folder: String) throws(FileError) -> JSONObject {
+        guard FilePaths.isFolder(folder) else {
+            throw FileError(
+                folder, "there is no such model",
+                likelyCause: "a misspelt path; names on a hub are not looked up",
+                remedy: "give a model folder or a .gguf file")
+        }
+        guard FilePaths.isFile(path) else {
+            throw FileError(
+                folder, "holds no \(FilePaths.name(of: path))",
+                likelyCause: "it is not a model folder")
+        }
+        let file = try MappedFile(path: path)
+        let parsed: Result<JSON, JSONSyntaxError> = file.withBytes { bytes in
+            do throws(JSONSyntaxError) {
+                return .success(try JSON.parse(bytes))
+            } catch {
+                return .failure(error)
+            }
+        }
+        switch parsed {
+        case .success(.object(let object)): return object
+        case .success(let other): throw FileError(path, "holds \(other.kind) instead of an object")
+        case .failure(let fault): throw FileError(path, at: .offset(fault.offset), fault.problem)
+        }
+    }
+}
+
+// MARK: - Weights
+
+extension PretrainedModel {
+    /// Checks that the file has every parameter in its shape; returns what else it holds.
+    ///
+    /// All that is missing or of another shape is listed at once.
+    public func check(_ specs: [ParameterSpec]) throws(FileError) -> [String] {
+        guard let source else { throw noWeights }
+        var problems: [String] = []
+        var used: Set<ByteKey> = []
+        for spec in specs {
+            guard let location = names.location(of: spec.name, in: source) else {
+                problems.append("\(spec.name) \(spec.shape) is missing")
+                continue
+            }
+            used.insert(ByteKey(location.entry.name))
+            if location.entry.shape != spec.shape {
+                problems.append("\(spec.name) is \(location.entry.shape) instead of \(spec.shape)")
+            }
+        }
+        guard problems.isEmpty else {
+            let list = problems.prefix(8).joined(separator: "; ")
+            let more = problems.count > 8 ? "; and \(problems.count - 8) more" : ""
+            throw FileError(
+                path, "the weights do not fit the configuration: \(list)\(more)",
+                likelyCause: "weights of another model, or an incomplete download")
+        }
+        return source.names.filter { !used.contains(ByteKey($0)) && !names.isExpectedExtra($0) }
+    }
+
+    /// Reads elements (row-major) of a parameter as `dtype`; they are exactly the destination's size.
+    public func read(
+        _ spec: ParameterSpec, elements: Range<Int>, as dtype: DType,
+        into destination: UnsafeMutableRawBufferPointer
+    ) throws(FileError) {
+        guard let source else { throw noWeights }
+        guard let location = names.location(of: spec.name, in: source) else {
+            throw FileError(path, "has no \(spec.name)")
+        }
+        let name = location.entry.name
+        guard let headRows = location.interleavedHeadRows, headRows > 0 else {
+            return try source.read(name, elements: elements, as: dtype, into: destination)
+        }
+        let rowLength = spec.elementCount / spec.shape[0]
+        var position = elements.lowerBound
+        while position < elements.upperBound {
+            let (row, column) = position.quotientAndRemainder(dividingBy: rowLength)
+            let count = min(rowLength - column, elements.upperBound - position)
+            let start = interleavedRow(row, headRows) * rowLength + column
+            let offset = (position - elements.lowerBound) * dtype.byteCount
+            let piece = UnsafeMutableRawBufferPointer(
+                rebasing: destination[offset..<offset + count * dtype.byteCount])
+            try source.read(name, elements: start..<start + count, as: dtype, into: piece)
+            position += count
+        }
+    }
+
+    /// Fills a model whose parameters already have host memory; returns tensors that nothing used.
+    public func load(into store: ParameterStore) throws(FileError) -> [String] {
+        let unused = try check(store.parameters.map(\.spec))
+        for parameter in store.parameters {
+            guard let memory = parameter.value.hostMemory else {
+                preconditionFailure("load: \(parameter.name) is not contiguous host memory")
+            }
+            let all = 0..<parameter.spec.elementCount
+            try read(parameter.spec, elements: all, as: parameter.value.dtype, into: memory)
+        }
+        return unused
+    }
+
+    private var noWeights: FileError {
+        FileError(path, "was opened without its weights")
+    }
+
+    /// Row i and row i + half of the model's head are rows 2i and 2i + 1 of the file's.
+    private func interleavedRow(_ row: Int, _ headRows: Int) -> Int {
+        let (head, inner) = row.quotientAndRemainder(dividingBy: headRows)
+        let half = headRows / 2
+        let source = inner < half ? 2 * inner : 2 * (inner - half) + 1
+        return head * headRows + source
+    }
+}

@@ -1,0 +1,182 @@
+internal import ApusBase
+public import ApusTensor
+
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Darwin)
+    internal import Darwin
+#endif
+
+/// How positions turn into angles. Source: Su et al.: "RoFormer" (2021); the scalings as noted.
+public struct RotaryConfiguration: Sendable, Hashable {
+    public enum Scaling: Sendable, Hashable {
+        /// Positions divided by a factor (Chen et al., 2023).
+        case linear(factor: Double)
+        /// A larger base once a sequence is longer than the model was trained for ("NTK-aware").
+        case dynamic(factor: Double, trainedLength: Int)
+        /// Long wavelengths divided, short ones kept, those between interpolated (Llama 3.1).
+        case llama3(factor: Double, lowFrequency: Double, highFrequency: Double, trainedLength: Int)
+        /// Peng et al.: "YaRN" (2023).
+        case yarn(YaRN)
+    }
+
+    public struct YaRN: Sendable, Hashable {
+        public var factor: Double
+        public var trainedLength: Int
+        public var betaFast = 32.0
+        public var betaSlow = 1.0
+        /// What scores' temperature is corrected by; nil: 0.1 ln(factor) + 1.
+        public var attentionFactor: Double?
+        public var truncates = true
+    }
+
+    /// Components of a head that are rotated; even.
+    public var width: Int
+    public var theta: Double
+    public var scaling: Scaling?
+
+    public init(width: Int, theta: Double, scaling: Scaling? = nil) {
+        self.width = width
+        self.theta = theta
+        self.scaling = scaling
+    }
+
+    /// What cosines and sines are multiplied by.
+    var amplitude: Double {
+        guard case .yarn(let yarn) = scaling else { return 1 }
+        if let given = yarn.attentionFactor { return given }
+        return yarn.factor > 1 ? 0.1 * log(yarn.factor) + 1 : 1
+    }
+
+    /// The angle that each pair of components advances by a position, for sequences of `length`.
+    func frequencies(length: Int) -> [Double] {
+        switch scaling {
+        case nil: plain(theta)
+        case .linear(let factor): plain(theta).map { $0 / factor }
+        case .dynamic(let factor, let trained): plain(dynamicTheta(factor, max(length, trained), trained))
+        case .llama3(let factor, let low, let high, let trained):
+            plain(theta).map { llama3($0, factor, low, high, Double(trained)) }
+        case .yarn(let yarn): self.yarn(yarn)
+        }
+    }
+
+    private func plain(_ theta: Double) -> [Double] {
+        (0..<width / 2).map { 1 / pow(theta, Double(2 * $0) / Double(width)) }
+    }
+
+    private func dynamicTheta(_ factor: Double, _ length: Int, _ trained: Int) -> Double {
+        let growth = factor * Double(length) / Double(trained) - (factor - 1)
+        return theta * pow(growth, Double(width) / Double(width - 2))
+    }
+
+    private func llama3(
+        _ frequency: Double, _ factor: Double, _ low: Double, _ high: Double, _ trained: Double
+    ) -> Double {
+        let wavelength = 2 * Double.pi / frequency
+        if wavelength < trained / high { return frequency }
+        if wavelength > trained / low { return frequency / factor }
+        let smooth = (trained / wavelength - low) / (high - low)
+        return (1 - smooth) * frequency / factor + smooth * frequency
+    }
+
+    private func yarn(_ yarn: YaRN) -> [Double] {
+        func dimension(ofRotations rotations: Double) -> Double {
+            let turns = Double(yarn.trainedLength) / (rotations * 2 * .pi)
+            return Double(width) * log(turns) / (2 * log(theta))
+        }
+        var low = dimension(ofRotations: yarn.betaFast)
+        var high = dimension(ofRotations: yarn.betaSlow)
+        if yarn.truncates {
+            low = low.rounded(.down)
+            high = high.rounded(.up)
+        }
+        low = max(low, 0)
+        high = min(high, Double(width - 1))
+        if low == high { high += 0.001 }
+        return plain(theta).enumerated().map { index, frequency in
+            let ramp = min(max((Double(index) - low) / (high - low), 0), 1)
+            return frequency / yarn.factor * ramp + frequency * (1 - ramp)
+        }
+    }
+}
+
+extension RotaryConfiguration {
+    /// Reads `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (before).
+    init(_ reader: ConfigurationReader, width: Int, maximumLength: Int, defaultTheta: Double)
+        throws(FileError)
+    {
+        // No `??` with a throwing right side: it loses the type of the error.
+        var parameters = try reader.object("rope_parameters")
+        if parameters == nil { parameters = try reader.object("rope_scaling") }
+        let outer = try reader.double("rope_theta", default: defaultTheta)
+        var theta = outer
+        if let parameters { theta = try parameters.double("rope_theta", default: outer) }
+        guard theta > 1, width > 0, width.isMultiple(of: 2) else {
+            throw FileError(reader.path, "rotary base \(theta) with head width \(width)")
+        }
+        self.init(width: width, theta: theta)
+        if let parameters { scaling = try Self.scaling(parameters, maximumLength: maximumLength) }
+        if case .dynamic = scaling, width == 2 {
+            throw FileError(reader.path, "dynamic rotary scaling needs heads wider than 2")
+        }
+    }
+
+    private static func scaling(
+        _ reader: ConfigurationReader, maximumLength: Int
+    ) throws(FileError) -> Scaling? {
+        let older = try reader.string("type") ?? "default"
+        let kind = try reader.string("rope_type") ?? older
+        if kind == "default" { return nil }
+        let factor = try reader.double("factor", default: 1)
+        guard factor > 0 else { throw reader.unsupported("factor", "\(factor)", allowed: "positive ones") }
+        let trained = try reader.size("original_max_position_embeddings", default: maximumLength)
+        switch kind {
+        case "linear": return .linear(factor: factor)
+        case "dynamic": return .dynamic(factor: factor, trainedLength: trained)
+        case "llama3":
+            let low = try reader.double("low_freq_factor", default: 1)
+            let high = try reader.double("high_freq_factor", default: 4)
+            guard low > 0, high > low else {
+                throw reader.unsupported("high_freq_factor", "\(high)", allowed: "more than low_freq_factor")
+            }
+            return .llama3(factor: factor, lowFrequency: low, highFrequency: high, trainedLength: trained)
+        case "yarn":
+            var yarn = YaRN(factor: factor, trainedLength: trained)
+            yarn.betaFast = try reader.double("beta_fast", default: 32)
+            yarn.betaSlow = try reader.double("beta_slow", default: 1)
+            yarn.truncates = try reader.bool("truncate", default: true)
+            if reader.value("attention_factor") != nil {
+                yarn.attentionFactor = try reader.double("attention_factor", default: 1)
+            }
+            return .yarn(yarn)
+        default:
+            throw reader.unsupported(
+                "rope_type", kind, allowed: "default, linear, dynamic, llama3 and yarn")
+        }
+    }
+}
+
+/// Cosines and sines for the positions of one forward pass, each `[batch or 1, 1, length, width]`.
+public struct RotaryTables {
+    public let cosines: Tensor
+    public let sines: Tensor
+
+    /// - positions: `[batch or 1, length]`, integers on the model's device
+    /// - longest: the length that the dynamic scaling goes by
+    init(_ configuration: RotaryConfiguration, positions: Tensor, longest: Int, dtype: DType) {
+        let frequencies = Tensor(configuration.frequencies(length: longest).map(Float.init))
+            .to(device: positions.device)
+        let half = positions.to(.float32).unsqueeze(-1) * frequencies
+        let angles = Tensor.concatenate([half, half], dim: -1).unsqueeze(1)
+        cosines = (angles.cos() * configuration.amplitude).to(dtype)
+        sines = (angles.sin() * configuration.amplitude).to(dtype)
+    }
+
+    /// Rotates queries or keys `[batch, heads, length, width]`; component i pairs with i + width / 2.
+    func rotate(_ x: Tensor) -> Tensor {
+        let half = x.size(-1) / 2
+        let parts = x.split([half, half])
+        let turned = Tensor.concatenate([-parts[1], parts[0]], dim: -1)
+        return x * cosines + turned * sines
+    }
+}

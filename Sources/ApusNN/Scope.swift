@@ -1,0 +1,105 @@
+public import ApusBase
+public import ApusTensor
+
+/// A place in the tree of names, where parameters are declared: `scope["layers"][0]["mlp"]`.
+///
+/// The path is the parameter's name in model files. Declaring allocates nothing, so that an engine can
+/// decide where each part will live before any of it exists.
+public struct Scope {
+    public let store: ParameterStore
+    public let path: String
+    /// The unit to which parameters declared here belong.
+    public let unit: Unit
+
+    public subscript(_ name: String) -> Scope {
+        Scope(store: store, path: path.isEmpty ? name : "\(path).\(name)", unit: unit)
+    }
+
+    public subscript(_ index: Int) -> Scope { self["\(index)"] }
+
+    /// Everything declared below is gathered, released and reduced together.
+    public func asUnit() -> Scope {
+        Scope(store: store, path: path, unit: store.makeUnit(named: path))
+    }
+
+    /// The same place in the tree, its parameters belonging to another scope's unit.
+    public func inUnit(of other: Scope) -> Scope {
+        Scope(store: store, path: path, unit: other.unit)
+    }
+
+    /// Declares a parameter. `decays` defaults to the custom: matrices decay, vectors (norms, biases) do
+    /// not.
+    public func parameter(
+        _ name: String, _ shape: [Int], _ initializer: Initializer, decays: Bool? = nil
+    ) -> Parameter {
+        let spec = ParameterSpec(
+            name: self[name].path, shape: shape, unit: unit.index, decays: decays ?? (shape.count > 1))
+        return store.declare(spec, initializer)
+    }
+}
+
+/// Parameters that one gather and one reduction move: a transformer block, the embeddings, the head.
+public final class Unit {
+    public let name: String
+    public let index: Int
+
+    /// Whether the block's activations are computed again in backward instead of being kept.
+    public var recomputesActivations = false
+
+    init(name: String, index: Int) {
+        self.name = name
+        self.index = index
+    }
+
+    /// Runs the block's forward; all its tensors that need a gradient go in through `inputs`.
+    public func run(_ inputs: [Tensor], _ body: @escaping ([Tensor]) -> Tensor) -> Tensor {
+        guard recomputesActivations else { return body(inputs) }
+        return checkpointed(inputs) { [body($0)] }[0]
+    }
+}
+
+/// All parameters of a model in the order of declaration, and its units.
+public final class ParameterStore {
+    public private(set) var parameters: [Parameter] = []
+    public private(set) var units: [Unit] = []
+    private var byName: [String: Parameter] = [:]
+
+    public init() { units = [Unit(name: "root", index: 0)] }
+
+    /// The top of the tree; parameters declared outside of any unit belong to unit 0.
+    public var root: Scope { Scope(store: self, path: "", unit: units[0]) }
+
+    public subscript(name: String) -> Parameter? { byName[name] }
+
+    public var elementCount: Int { parameters.reduce(0) { $0 + $1.spec.elementCount } }
+
+    func makeUnit(named name: String) -> Unit {
+        let unit = Unit(name: name, index: units.count)
+        units.append(unit)
+        return unit
+    }
+
+    func declare(_ spec: ParameterSpec, _ initializer: Initializer) -> Parameter {
+        precondition(byName[spec.name] == nil, "the parameter \(spec.name) is declared twice")
+        let parameter = Parameter(spec: spec, initializer: initializer)
+        parameters.append(parameter)
+        byName[spec.name] = parameter
+        return parameter
+    }
+
+    /// Gives every parameter memory of its own: for inference and tests, where no engine does.
+    public func allocate(dtype: DType, device: Device = .cpu) {
+        for parameter in parameters {
+            parameter.value = .empty(parameter.shape, dtype: dtype, device: device)
+        }
+    }
+
+    /// Fills all parameters with their initial values.
+    public func initialize(seed: UInt64) {
+        withoutGradient {
+            for parameter in parameters {
+                parameter.initializer.fill(parameter.value, name: parameter.name, seed: seed)
+            }
+        }
+    }
+}
