@@ -100,6 +100,7 @@ let package = Package(
         tests("ApusShardTests", ["ApusBase", "ApusShard"]),
         tests("ApusTensorTests", ["ApusBase", "ApusTensor", "ApusTestSupport"]),
         tests("ApusCommTests", ["ApusBase", "ApusTensor", "ApusComm", "ApusTestSupport"]),
+        tests("HostKernelTests", ["ApusBase", "CApusHost"]),
         tests("ApusOptimTests", ["ApusBase", "ApusOptim"]),
         tests("ApusLaunchTests", ["ApusBase", "ApusLaunch"]),
         tests("ApusConfigTests", ["ApusBase", "ApusConfig"]),

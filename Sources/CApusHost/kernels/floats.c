@@ -22,9 +22,11 @@ void apus_narrow(const struct kernels *kernels, struct apus_mutable_floats to, s
                  const float *from, size_t count) {
     if (!to.data) return;
     switch (to.format) {
-    case APUS_FLOAT32:
-        memmove((float *)to.data + offset, from, count * sizeof *from);
+    case APUS_FLOAT32: {
+        float *target = (float *)to.data + offset;
+        if (target != from) memmove(target, from, count * sizeof *from);
         return;
+    }
     case APUS_BFLOAT16:
         kernels->narrow_bfloat16((uint16_t *)to.data + offset, from, count);
         return;
@@ -44,10 +46,8 @@ void apus_cast(struct apus_mutable_floats to, struct apus_floats from, size_t co
     float tile[APUS_TILE];
     for (size_t i = 0; i < count; i += APUS_TILE) {
         size_t length = apus_tile_length(i, count);
-        // Widening goes straight to its destination; only 16 bits to 16 bits needs the tile.
-        float *wide = to.format == APUS_FLOAT32 ? (float *)to.data + i : tile;
-        const float *values = apus_widened(kernels, from, i, wide, length);
-        if (to.format != APUS_FLOAT32) apus_narrow(kernels, to, i, values, length);
+        const float *wide = apus_widened(kernels, from, i, apus_target(to, i, tile), length);
+        apus_narrow(kernels, to, i, wide, length);
     }
 }
 
@@ -83,7 +83,8 @@ double apus_sum_of_squares(struct apus_floats values, size_t count) {
     double sum = 0, lost = 0;
     for (size_t i = 0; i < count; i += APUS_TILE) {
         size_t length = apus_tile_length(i, count);
-        double term = kernels->sum_of_squares(apus_widened(kernels, values, i, tile, length), length);
+        const float *wide = apus_widened(kernels, values, i, tile, length);
+        double term = kernels->sum_of_squares(wide, length);
         double next = sum + term;
         // The low-order bits that the addition dropped; terms are never negative.
         lost += sum >= term ? (sum - next) + term : (term - next) + sum;

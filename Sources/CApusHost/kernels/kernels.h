@@ -58,6 +58,26 @@ struct kernels {
                              const float *factors, size_t count);
     void (*descend)(float *weights, const float *direction, float decay, float rate,
                     size_t count);
+
+    void (*exp_tile)(float *to, const float *from, size_t count);
+    void (*multiply)(float *to, const float *a, const float *b, size_t count);
+    void (*multiply_scalar)(float *to, const float *from, float factor, size_t count);
+    void (*add)(float *to, const float *a, const float *b, size_t count);
+    double (*triple_product)(const float *a, const float *b, const float *c, size_t count);
+    void (*rms_norm_gradient)(float *to, float *weight_gradient, const float *output_gradient,
+                              const float *input, const float *weight, float inverse_rms,
+                              float pull, size_t count);
+    void (*swiglu)(float *to, const float *gate, const float *up, size_t count);
+    void (*swiglu_gradient)(float *gate_gradient, float *up_gradient,
+                            const float *output_gradient, const float *gate, const float *up,
+                            size_t count);
+    void (*rotate)(float *to_low, float *to_high, const float *low, const float *high,
+                   const float *cosines, const float *sines, float sign, size_t count);
+    float (*maximum)(const float *values, size_t count);
+    double (*sum_of_exponentials)(const float *values, float shift, size_t count);
+    double (*sum_of_values)(const float *values, size_t count);
+    void (*softmax_gradient)(float *to, const float *from, float log_sum_exp, float share,
+                             float scale, size_t count);
 };
 
 extern const struct kernels apus_kernels_baseline;
@@ -72,6 +92,11 @@ const struct kernels *apus_kernels(void);
 /// Elements `offset ..< offset + count` as fp32: in place if they are, else widened to `tile`.
 const float *apus_widened(const struct kernels *kernels, struct apus_floats values, size_t offset,
                           float *tile, size_t count);
+
+/// Where a kernel writes elements `offset ...` as fp32: in place, else to `tile` for apus_narrow.
+static inline float *apus_target(struct apus_mutable_floats to, size_t offset, float *tile) {
+    return to.format == APUS_FLOAT32 ? (float *)to.data + offset : tile;
+}
 
 /// Writes elements `offset ..< offset + count`; nothing if `to.data` is NULL.
 void apus_narrow(const struct kernels *kernels, struct apus_mutable_floats to, size_t offset,

@@ -8,6 +8,8 @@
 #include "float_body.h"
 #include "optim_body.h"
 #include "adafactor_body.h"
+#include "exp.h"
+#include "nn_body.h"
 
 const struct kernels APUS_VARIANT_TABLE = {
     .widen_bfloat16 = widen_bfloat16,
@@ -26,4 +28,17 @@ const struct kernels APUS_VARIANT_TABLE = {
     .inverse_root = inverse_root,
     .scale_by_factors = scale_by_factors,
     .descend = descend,
+    .exp_tile = exp_tile,
+    .multiply = multiply,
+    .multiply_scalar = multiply_scalar,
+    .add = add,
+    .triple_product = triple_product,
+    .rms_norm_gradient = rms_norm_gradient,
+    .swiglu = swiglu,
+    .swiglu_gradient = swiglu_gradient,
+    .rotate = rotate,
+    .maximum = maximum,
+    .sum_of_exponentials = sum_of_exponentials,
+    .sum_of_values = sum_of_values,
+    .softmax_gradient = softmax_gradient,
 };

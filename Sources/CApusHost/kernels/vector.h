@@ -11,12 +11,21 @@ enum { LANES = 16 };
 
 typedef float floats __attribute__((ext_vector_type(16)));
 typedef double doubles __attribute__((ext_vector_type(8)));
+typedef int32_t integers __attribute__((ext_vector_type(16)));
 typedef uint32_t words __attribute__((ext_vector_type(16)));
 typedef uint16_t halves __attribute__((ext_vector_type(16)));
 
 /// Reads `lanes` (1 to 16) elements; the missing ones are zero.
 APUS_INLINE floats load(const float *from, size_t lanes) {
     floats value = 0;
+    if (lanes == LANES) memcpy(&value, from, sizeof value);
+    else memcpy(&value, from, lanes * sizeof *from);
+    return value;
+}
+
+/// Reads `lanes` elements; the missing ones are `padding`.
+APUS_INLINE floats load_padded(const float *from, size_t lanes, float padding) {
+    floats value = padding;
     if (lanes == LANES) memcpy(&value, from, sizeof value);
     else memcpy(&value, from, lanes * sizeof *from);
     return value;
