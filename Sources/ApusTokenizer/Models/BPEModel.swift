@@ -1,0 +1,141 @@
+/// Byte-pair encoding.
+///
+/// Source: Sennrich, Haddow, Birch: "Neural Machine Translation of Rare Words with Subword Units"
+/// (ACL 2016), in the form of the `BPE` model of HuggingFace tokenizers.
+struct BPEModel: TokenModel {
+    /// How a piece becomes the first symbols.
+    enum Alphabet: Sendable {
+        /// One symbol a byte; -1 where the vocabulary lacks it.
+        case bytes([Int32])
+        /// One symbol a character.
+        case characters(CharacterOptions)
+    }
+
+    struct CharacterOptions: Sendable {
+        /// Put before every character but the first of a piece to find its token.
+        var continuingPrefix: [UInt8] = []
+        /// Put after the last character of a piece.
+        var endSuffix: [UInt8] = []
+        /// `<0x00>` to `<0xFF>`, which stand for the bytes of a missing character; nil without fallback.
+        var fallback: [Int32?]?
+    }
+
+    let vocabulary: Vocabulary
+    let merges: MergeTable
+    let alphabet: Alphabet
+    /// Stands for what the vocabulary lacks; without it that is left out.
+    let unknownID: Int32?
+    /// Neighbouring unknown characters become one unknown token.
+    let fusesUnknown: Bool
+    /// A piece that is a token is taken whole, whatever the merges would make of it.
+    let takesWholePieces: Bool
+
+    func makeEncoder() -> any PieceEncoder { BPEEncoder(self) }
+}
+
+final class BPEEncoder: PieceEncoder {
+    private let model: BPEModel
+    private var cache = WordCache()
+    private var symbols = SymbolMerger()
+    private var character: [UInt8] = []
+
+    init(_ model: BPEModel) { self.model = model }
+
+    func encode(_ piece: ByteBuffer, into run: inout TokenRun) {
+        guard piece.count <= WordCache.keyLimit else { return encodeAnew(piece, into: &run) }
+        let hash = ByteHash.hash(piece)
+        if cache.lookUp(piece, hash: hash, into: &run) { return }
+        let first = run.ids.count
+        encodeAnew(piece, into: &run)
+        cache.insert(piece, hash: hash, tokensFrom: first, of: run)
+    }
+
+    private func encodeAnew(_ piece: ByteBuffer, into run: inout TokenRun) {
+        if model.takesWholePieces, let id = model.vocabulary.id(of: piece) {
+            run.append(id, length: piece.count)
+            return
+        }
+        symbols.removeAll()
+        switch model.alphabet {
+        case .bytes(let ids): appendBytes(piece, ids)
+        case .characters(let options): appendCharacters(piece, options)
+        }
+        symbols.mergeAll(model.merges)
+        for index in symbols.ids.indices {
+            run.append(symbols.ids[index], length: Int(symbols.lengths[index]))
+        }
+    }
+
+    private func appendBytes(_ piece: ByteBuffer, _ ids: [Int32]) {
+        var unknown = PendingUnknown(model)
+        for byte in piece {
+            let id = ids[Int(byte)]
+            if id >= 0 {
+                unknown.flush(into: &symbols)
+                symbols.append(id, length: 1)
+            } else {
+                unknown.add(1, into: &symbols)
+            }
+        }
+        unknown.flush(into: &symbols)
+    }
+
+    private func appendCharacters(_ piece: ByteBuffer, _ options: BPEModel.CharacterOptions) {
+        guard let base = piece.baseAddress else { return }
+        var unknown = PendingUnknown(model)
+        var index = 0
+        while index < piece.count {
+            let (_, length) = base.scalar(at: index)
+            character.removeAll(keepingCapacity: true)
+            if index > 0 { character += options.continuingPrefix }
+            character.append(contentsOf: piece[index..<index + length])
+            if index + length == piece.count { character += options.endSuffix }
+            if let id = model.vocabulary.id(of: character) {
+                unknown.flush(into: &symbols)
+                symbols.append(id, length: length)
+            } else if let bytes = fallback(for: character, options) {
+                // An unknown still pending stays pending here, as in the reference.
+                for id in bytes { symbols.append(id, length: 1) }
+            } else {
+                unknown.add(length, into: &symbols)
+            }
+            index += length
+        }
+        unknown.flush(into: &symbols)
+    }
+
+    /// The byte tokens of a character, when the vocabulary has all of them.
+    private func fallback(
+        for character: [UInt8], _ options: BPEModel.CharacterOptions
+    ) -> [Int32]? {
+        guard let table = options.fallback else { return nil }
+        var ids: [Int32] = []
+        for byte in character {
+            guard let id = table[Int(byte)] else { return nil }
+            ids.append(id)
+        }
+        return ids
+    }
+}
+
+/// The unknown token that is not yet appended, because the next character may join it.
+private struct PendingUnknown {
+    private let id: Int32?
+    private let fuses: Bool
+    private var length = 0
+
+    init(_ model: BPEModel) {
+        id = model.unknownID
+        fuses = model.fusesUnknown
+    }
+
+    mutating func add(_ byteCount: Int, into symbols: inout SymbolMerger) {
+        if !fuses { flush(into: &symbols) }
+        length += byteCount
+    }
+
+    mutating func flush(into symbols: inout SymbolMerger) {
+        if let id, length > 0 { symbols.append(id, length: length) }
+        length = 0
+    }
+}

@@ -1,0 +1,67 @@
+/// What happens to the ids of a whole text: tokens put around it, offsets trimmed.
+struct PostProcessor: Sendable {
+    enum Item: Sendable, Hashable {
+        case tokens([Int32])
+        case text
+    }
+
+    /// One layer around the text; several are nested, the first innermost.
+    var templates: [[Item]] = []
+    /// Offsets leave out the spaces that belong to tokens.
+    var trim: OffsetTrim?
+
+    struct OffsetTrim: Sendable {
+        /// The first token's space was added and is not in the text.
+        var keepsPrefixSpace: Bool
+    }
+
+    func wrap(_ ids: [Int32]) -> [Int32] {
+        templates.reduce(ids) { inner, template in
+            template.flatMap { item in
+                switch item {
+                case .tokens(let ids): ids
+                case .text: inner
+                }
+            }
+        }
+    }
+
+    func wrap(_ encoding: Encoding) -> Encoding {
+        templates.reduce(encoding) { inner, template in
+            var outer = Encoding()
+            for item in template {
+                switch item {
+                case .tokens(let ids):
+                    for id in ids { outer.append(id, 0..<0) }
+                case .text:
+                    outer.ids += inner.ids
+                    outer.offsets += inner.offsets
+                }
+            }
+            return outer
+        }
+    }
+}
+
+extension Pipeline {
+    /// Takes the spaces at the ends of tokens out of their offsets, where the post-processor says so.
+    func trimOffsets(_ encoding: inout Encoding) {
+        guard let trim = postProcessor.trim else { return }
+        for index in encoding.ids.indices {
+            let text = (token(of: encoding.ids[index]) ?? "").unicodeScalars
+            var leading = text.prefix(while: isSpace).count
+            let trailing = text.reversed().prefix(while: isSpace).count
+            let range = encoding.offsets[index]
+            let isFirst = index == 0 || range.lowerBound == 0
+            if isFirst, trim.keepsPrefixSpace { leading = 0 }
+            let lower = min(range.lowerBound + leading, range.upperBound)
+            let upper = trailing > range.upperBound ? range.upperBound : range.upperBound - trailing
+            encoding.offsets[index] = lower..<max(upper, lower)
+        }
+    }
+
+    /// U+0120 stands for a space in the files of byte-level models.
+    private func isSpace(_ scalar: Unicode.Scalar) -> Bool {
+        scalar == "\u{120}" || ScalarTable.shared.isWhiteSpace(scalar.value)
+    }
+}

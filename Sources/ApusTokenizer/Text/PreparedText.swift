@@ -1,0 +1,118 @@
+/// Text on its way from the caller's string to the model: its bytes, where each came from, and the
+/// pieces it is cut into. Normalizers and pre-tokenizers change it in place, one after another.
+struct PreparedText {
+    /// The caller's whole text while nothing has rewritten it; then only this segment's.
+    private(set) var bytes: [UInt8]
+    /// nil while byte `i` here is byte `i` of the caller's text.
+    private(set) var alignment: Alignment?
+    /// Ranges of `bytes`, in order; no model merge crosses their borders.
+    var pieces: [Range<Int>]
+
+    init(source: [UInt8], segment: Range<Int>) {
+        bytes = source
+        pieces = segment.isEmpty ? [] : [segment]
+    }
+
+    init(whole source: [UInt8]) {
+        self.init(source: source, segment: 0..<source.count)
+    }
+
+    /// The bytes of all pieces, one after another.
+    var pieceBytes: [UInt8] { pieces.flatMap { bytes[$0] } }
+
+    /// The part of the caller's text (byte offsets) that `range` of `bytes` stands for. Parts of a
+    /// character count as the whole of it.
+    func sourceRange(of range: Range<Int>) -> Range<Int> {
+        guard !range.isEmpty else { return range }
+        if let alignment {
+            let lower = alignment.starts[range.lowerBound]
+            return lower..<max(lower, alignment.ends[range.upperBound - 1])
+        }
+        var lower = range.lowerBound
+        while lower > 0, bytes[lower] & 0xC0 == 0x80 { lower -= 1 }
+        var upper = range.upperBound
+        while upper < bytes.count, bytes[upper] & 0xC0 == 0x80 { upper += 1 }
+        return lower..<upper
+    }
+
+    /// Cuts every piece where `scanner` says a piece ends.
+    mutating func split<Scanner: PieceScanner>(with scanner: Scanner) {
+        var result: [Range<Int>] = []
+        result.reserveCapacity(pieces.count * 2)
+        bytes.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return }
+            for piece in pieces {
+                var start = piece.lowerBound
+                while start < piece.upperBound {
+                    let end = scanner.pieceEnd(in: base, from: start, to: piece.upperBound)
+                    result.append(start..<end)
+                    start = end
+                }
+            }
+        }
+        pieces = result
+    }
+
+    /// Replaces the text of every piece by what `rewrite` appends for it; pieces keep their borders.
+    mutating func rewritePieces(_ rewrite: (ByteBuffer, Range<Int>, inout TextRewriter) -> Void) {
+        var rewriter = TextRewriter()
+        var newPieces: [Range<Int>] = []
+        bytes.withUnsafeBufferPointer { buffer in
+            for piece in pieces {
+                let start = rewriter.bytes.count
+                rewrite(buffer, piece, &rewriter)
+                if rewriter.bytes.count > start { newPieces.append(start..<rewriter.bytes.count) }
+            }
+        }
+        alignment = Alignment(rewriter.origins.map { sourceRange(of: $0) })
+        bytes = rewriter.bytes
+        pieces = newPieces
+    }
+}
+
+/// For each byte of rewritten text the range of the caller's text that it stands for.
+struct Alignment {
+    var starts: [Int]
+    var ends: [Int]
+
+    init(_ ranges: [Range<Int>]) {
+        starts = ranges.map(\.lowerBound)
+        ends = ranges.map(\.upperBound)
+    }
+}
+
+/// Collects rewritten text together with the range of the old text that each byte stands for.
+struct TextRewriter {
+    private(set) var bytes: [UInt8] = []
+    private(set) var origins: [Range<Int>] = []
+
+    mutating func append(scalar: UInt32, from origin: Range<Int>) {
+        let start = bytes.count
+        bytes.append(scalar: scalar)
+        for _ in start..<bytes.count { origins.append(origin) }
+    }
+
+    mutating func append(byte: UInt8, from origin: Range<Int>) {
+        bytes.append(byte)
+        origins.append(origin)
+    }
+
+    /// Copies bytes that do not change.
+    mutating func copy(_ range: Range<Int>, of old: ByteBuffer) {
+        for index in range {
+            bytes.append(old[index])
+            origins.append(index..<index + 1)
+        }
+    }
+}
+
+/// Finds where pieces end in text that it cuts without gaps.
+protocol PieceScanner: Sendable {
+    /// The end of the piece that begins at `start`; more than `start`, at most `end`.
+    func pieceEnd(in text: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int
+}
+
+/// One step before the model: a normalizer or a pre-tokenizer.
+protocol TextStage: Sendable {
+    func apply(to text: inout PreparedText)
+}
