@@ -84,7 +84,7 @@ extension Pipeline {
                 append(run, of: text, ends, to: &encoding)
             }
         }
-        trimOffsets(&encoding)
+        trimOffsets(&encoding, of: source)
         return addSpecialTokens ? postProcessor.wrap(encoding) : encoding
     }
 

@@ -6,7 +6,7 @@ enum ByteAlphabet {
     /// The scalar for each byte.
     static let scalars: [UInt32] = {
         var next: UInt32 = 0x100
-        return (0..<256).map { byte in
+        return (UInt32(0)..<256).map { byte in
             if isPrintable(byte) { return byte }
             next += 1
             return next - 1

@@ -12,17 +12,36 @@ struct UnicodeNormalizer: TextStage {
 
     init(form: Form) { self.form = form }
 
+    /// A scalar of the result. `change` says how it moves on in the old text: 0 takes one character, a
+    /// positive number none (it was inserted), -n takes n more (they were joined to it).
     private struct Symbol {
         var scalar: UInt32
-        var origin: Range<Int>
+        var change: Int
     }
 
     func apply(to text: inout PreparedText) {
         guard mayChange(text) else { return }
         text.rewritePieces { old, piece, rewriter in
-            for symbol in normalize(old, piece) {
-                rewriter.append(scalar: symbol.scalar, from: symbol.origin)
+            append(normalize(old, piece), old, piece, to: &rewriter)
+        }
+    }
+
+    /// Characters of the result stand for those of the old text in order, also where marks changed
+    /// places: so the reference has it.
+    private func append(
+        _ symbols: [Symbol], _ old: ByteBuffer, _ piece: Range<Int>, to rewriter: inout TextRewriter
+    ) {
+        guard let base = old.baseAddress else { return }
+        var last = piece.lowerBound..<piece.lowerBound
+        var next = piece.lowerBound
+        for symbol in symbols {
+            if symbol.change <= 0 {
+                last = next..<next + base.scalar(at: next).length
+                for _ in 0...(-symbol.change) where next < piece.upperBound {
+                    next += base.scalar(at: next).length
+                }
             }
+            rewriter.append(scalar: symbol.scalar, from: last)
         }
     }
 
@@ -60,9 +79,10 @@ struct UnicodeNormalizer: TextStage {
         var index = piece.lowerBound
         while index < piece.upperBound {
             let (scalar, length) = base.scalar(at: index)
-            let origin = index..<index + length
             let parts = data.decomposition(scalar, compatible: form.isCompatible) ?? [scalar]
-            symbols += parts.map { Symbol(scalar: $0, origin: origin) }
+            for (position, part) in parts.enumerated() {
+                symbols.append(Symbol(scalar: part, change: position == 0 ? 0 : 1))
+            }
             index += length
         }
         reorder(&symbols)
@@ -101,6 +121,7 @@ struct UnicodeNormalizer: TextStage {
                     let composed = data.composition(result[position].scalar, symbol.scalar)
                 {
                     result[position].scalar = composed
+                    result[position].change += symbol.change - 1
                     continue
                 }
             }

