@@ -8,7 +8,8 @@ extension Collective {
     }
 
     static func reduceScatter(
-        _ input: CommBuffer, _ output: CommBuffer, _ op: ReduceOp, _ worldSize: Int, _ label: String?
+        _ input: CommBuffer, _ output: CommBuffer, _ op: ReduceOp, _ worldSize: Int,
+        _ label: String?
     ) -> Collective {
         checkReduction(.reduceScatter, input, op, label)
         checkSlices(.reduceScatter, whole: input, slice: output, worldSize, label)

@@ -35,8 +35,8 @@ public struct Collective {
 
     public var dtype: DType { kind.hasOutputOnly ? output.dtype : input.dtype }
 
-    /// The elements that one rank contributes or receives, the same on all ranks: the shard of a gather or
-    /// scatter, the whole tensor of a reduction or broadcast.
+    /// The elements that one rank contributes or receives, the same on all ranks: the shard of a
+    /// gather or scatter, the whole tensor of a reduction or broadcast.
     public func elementsPerRank(worldSize: Int) -> Int {
         switch kind {
         case .allReduce, .broadcast, .reduce, .send, .gather, .allGather: input.elementCount
@@ -46,7 +46,8 @@ public struct Collective {
         }
     }
 
-    /// The bytes that the operation is about, as papers count them: the whole tensor, over all ranks' shards.
+    /// The bytes that the operation is about, as papers count them: the whole tensor, over all
+    /// ranks' shards.
     public func payloadBytes(worldSize: Int) -> Int {
         let each = elementsPerRank(worldSize: worldSize) * dtype.byteCount
         return switch kind {

@@ -16,11 +16,13 @@ public struct CommBuffer: CommOperand {
     let owner: AnyObject?
 
     public init(
-        _ address: UnsafeMutableRawPointer?, elementCount: Int, dtype: DType, owner: AnyObject? = nil
+        _ address: UnsafeMutableRawPointer?, elementCount: Int, dtype: DType,
+        owner: AnyObject? = nil
     ) {
         precondition(elementCount >= 0, "CommBuffer: a negative element count, \(elementCount)")
         precondition(
-            address != nil || elementCount == 0, "CommBuffer: \(elementCount) elements without an address")
+            address != nil || elementCount == 0,
+            "CommBuffer: \(elementCount) elements without an address")
         self.address = address
         self.elementCount = elementCount
         self.dtype = dtype

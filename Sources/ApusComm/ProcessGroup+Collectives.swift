@@ -1,11 +1,12 @@
-// Every operation in two forms: `allReduce` returns when it is done, `startAllReduce` at once with a `Work`.
-// Sizes are checked here for this rank (a mistake traps); agreement between ranks is checked by the group.
+// Every operation in two forms: `allReduce` returns when it is done, `startAllReduce` at once with
+// a `Work`. Sizes are checked here for this rank (a mistake traps); agreement between ranks is
+// checked by the group.
 
 extension ProcessGroup {
     /// Replaces `tensor` on every rank by the reduction over all ranks.
     ///
-    /// bf16 and fp16 are added in fp32 and rounded once; ranks are added in ascending order, so that all
-    /// ranks get the same bits.
+    /// bf16 and fp16 are added in fp32 and rounded once; ranks are added in ascending order, so
+    /// that all ranks get the same bits.
     public func allReduce(
         _ tensor: some CommOperand, op: ReduceOp = .sum, label: String? = nil
     ) throws(CommError) {
@@ -18,7 +19,8 @@ extension ProcessGroup {
         try start(.allReduce(tensor.commBuffer, op, label))
     }
 
-    /// Reduces `input` (worldSize x n elements) over all ranks; rank r receives slice r in `output` (n).
+    /// Reduces `input` (worldSize x n elements) over all ranks; rank r receives slice r in `output`
+    /// (n).
     ///
     /// `output` may be slice `rank` of `input` itself.
     public func reduceScatter(
@@ -72,7 +74,8 @@ extension ProcessGroup {
 
     /// Lays the `input` of all ranks end to end in `output` on `root`; others pass nil.
     public func gather(
-        _ input: some CommOperand, into output: (any CommOperand)?, to root: Int, label: String? = nil
+        _ input: some CommOperand, into output: (any CommOperand)?, to root: Int,
+        label: String? = nil
     ) throws(CommError) {
         try run(.gather(input.commBuffer, output?.commBuffer, root, self, label))
     }

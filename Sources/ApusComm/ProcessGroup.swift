@@ -2,9 +2,9 @@ public import ApusBase
 
 /// Ranks that communicate: the same calls in the same order on each of them.
 ///
-/// One thread of a rank makes all calls. Operations of one group are executed in the order in which they
-/// were started; an error ends the group on all of its ranks. The convenient calls (`allReduce`,
-/// `startAllGather` ...) are extensions over `start` and `run`.
+/// One thread of a rank makes all calls. Operations of one group are executed in the order in which
+/// they were started; an error ends the group on all of its ranks. The convenient calls
+/// (`allReduce`, `startAllGather` ...) are extensions over `start` and `run`.
 public protocol ProcessGroup: AnyObject {
     /// This process's place, from 0.
     var rank: Int { get }
@@ -27,10 +27,12 @@ public protocol ProcessGroup: AnyObject {
 
     /// Memory which the group reads in place, without staging; nil where there is nothing to gain.
     ///
-    /// For buffers that live long, such as a unit's flat gradient. Freed with the last `CommBuffer` of it.
+    /// For buffers that live long, such as a unit's flat gradient. Freed with the last `CommBuffer`
+    /// of it.
     func allocateShared(elementCount: Int, dtype: DType) -> CommBuffer?
 
-    /// Publishes this rank's last words and leaves; peers that still wait for it end at once and quote them.
+    /// Publishes this rank's last words and leaves; peers that still wait for it end at once and
+    /// quote them.
     ///
     /// `nil` is a clean end. Nothing may be called afterwards; calling it twice is harmless.
     func leave(_ lastWords: String?)

@@ -1,8 +1,9 @@
 /// A collective that was started and not yet waited for.
 ///
-/// Until `wait()` returns, its input must not change and its output must not be read. Waiting twice is a
-/// compile error. A work that is dropped, for example because an error passed by, waits when it goes: its
-/// buffers outlive the operation, and what went wrong in it is thrown by the group's next operation.
+/// Until `wait()` returns, its input must not change and its output must not be read. Waiting twice
+/// is a compile error. A work that is dropped, for example because an error passed by, waits when
+/// it goes: its buffers outlive the operation, and what went wrong in it is thrown by the group's
+/// next operation.
 public struct Work: ~Copyable {
     private let pending: any PendingOperation
 

@@ -4,8 +4,8 @@ internal import Synchronization
 /// What one kind of operation has moved.
 public struct Traffic: Sendable, Hashable {
     public var operations = 0
-    /// Bytes of the whole tensors that the operations were about: `psi` of the ZeRO paper for a gather or
-    /// reduce-scatter of all parameters.
+    /// Bytes of the whole tensors that the operations were about: `psi` of the ZeRO paper for a
+    /// gather or reduce-scatter of all parameters.
     public var payloadBytes = 0
 
     public init() {}
@@ -41,8 +41,8 @@ public final class CommLedger: Sendable {
         state.withLock { $0.traffic[kind] ?? Traffic() }
     }
 
-    /// The volume per rank in the ZeRO paper's units (section 7): an all-reduce is a reduce-scatter and an
-    /// all-gather, so it counts twice.
+    /// The volume per rank in the ZeRO paper's units (section 7): an all-reduce is a reduce-scatter
+    /// and an all-gather, so it counts twice.
     public var volumeBytes: Int {
         state.withLock { state in
             state.traffic.reduce(0) { sum, item in
@@ -70,7 +70,9 @@ public final class CommLedger: Sendable {
     private func line(_ entry: Entry, origin: Double) -> String {
         let issued = "\((entry.issued - origin).fixed(6)) s  \(entry.tag)"
         if entry.failed { return issued + "  failed" }
-        guard let began = entry.began, let ended = entry.ended else { return issued + "  not ended" }
+        guard let began = entry.began, let ended = entry.ended else {
+            return issued + "  not ended"
+        }
         return issued + "  took \(((ended - began) * 1000).fixed(3)) ms"
     }
 

@@ -5,7 +5,7 @@
 #endif
 
 /// The world of one rank: every operation is a copy or nothing at all.
-public final class SingleRankGroup: ProcessGroup {
+public final class SingleRankProcessGroup: ProcessGroup {
     public let ledger = CommLedger()
     private var operations = 0
 
@@ -32,7 +32,7 @@ public final class SingleRankGroup: ProcessGroup {
 
     public func subgroup(_ ranks: [Int], name: String) throws(CommError) -> any ProcessGroup {
         precondition(ranks == [0], "subgroup \(name): ranks \(ranks) of a world of one")
-        return SingleRankGroup()
+        return SingleRankProcessGroup()
     }
 
     public func leave(_ lastWords: String?) {}
