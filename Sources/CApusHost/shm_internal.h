@@ -20,6 +20,9 @@ enum {
 
 #define NO_REFERENCE UINT64_MAX
 
+// A rank that leaves because the group failed is shown where it was when that happened.
+enum { LEFT = 1, LEFT_AFTER_FAILURE = 2 };
+
 // What a rank calls, for the others to compare; `reference` says where its input can be read in
 // place.
 typedef struct {
@@ -62,7 +65,7 @@ typedef struct {
     _Atomic uint32_t bell; // rung at every change of a counter
     _Alignas(64) _Atomic uint32_t waiters;
     _Alignas(64) _Atomic int32_t pid; // 0: not yet here
-    _Atomic int32_t left;             // 1: in order; 2: with last words
+    _Atomic int32_t left;    // LEFT or LEFT_AFTER_FAILURE
     _Atomic int32_t reaches;          // 1: reads the others' arenas; 2: cannot
     int32_t arena_fd;
     uint64_t arena_bytes;

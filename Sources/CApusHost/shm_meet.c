@@ -204,7 +204,7 @@ static apus_shm_status agree_on_arenas(struct apus_shm_group *group) {
     atomic_store(&self->reaches, map_peer_arenas(group) ? 1 : 2);
     apus_shm_status status =
         apus_shm_run(group, &(apus_shm_call){.kind = APUS_SHM_BARRIER, .label = "start"});
-    group->sequence = 0;  // users count their own operations
+    group->sequence = 0; // users count their own operations
     self->place.sequence = 0;
     group->reads_in_place = true;
     for (int32_t rank = 0; rank < group->world; rank++)

@@ -56,11 +56,13 @@ void apus_shm_where(apus_shm_group_t group, int32_t rank, apus_shm_place *place)
     uint64_t now = now_ns();
     place->seconds = since == 0 || since > now ? 0 : (double)(now - since) * 1e-9;
     place->last_words[0] = 0;
-    if (atomic_load(&peer->left)) {
+    int32_t left = atomic_load(&peer->left);
+    if (left == LEFT) {
         place->presence = APUS_SHM_LEFT;
         memcpy(place->last_words, peer->last_words, APUS_SHM_WORDS);
         place->last_words[APUS_SHM_WORDS - 1] = 0;
-    } else if (rank != group->rank && group->pidfds && has_ended(group->pidfds[rank], place->pid)) {
+    } else if (!left && rank != group->rank && group->pidfds &&
+               has_ended(group->pidfds[rank], place->pid)) {
         place->presence = APUS_SHM_DEAD;
     }
 }

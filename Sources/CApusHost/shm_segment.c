@@ -68,7 +68,7 @@ void apus_shm_leave(apus_shm_group_t group, const char *last_words) {
     group->has_left = true;
     member *self = &group->members[group->rank];
     if (last_words) strncat(self->last_words, last_words, APUS_SHM_WORDS - 1);
-    atomic_store(&self->left, last_words ? 2 : 1);
+    atomic_store(&self->left, group->failure.status == APUS_SHM_OK ? LEFT : LEFT_AFTER_FAILURE);
     atomic_fetch_add(&self->bell, 1);
     futex_wake_all(&self->bell);
 }

@@ -78,7 +78,8 @@ public final class SharedMemoryProcessGroup: ProcessGroup {
     }
 
     public func leave(_ lastWords: String?) {
-        apus_shm_leave(handle.pointer, lastWords)
+        let firstLine = lastWords?.prefix { $0 != "\n" }
+        apus_shm_leave(handle.pointer, firstLine.map(String.init))
     }
 
     private func issue(_ collective: Collective) -> (number: Int, tag: OperationTag) {
