@@ -1,0 +1,49 @@
+internal import ApusBase
+internal import ApusFormats
+
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Darwin)
+    internal import Darwin
+#endif
+
+/// The files that a path stands for: a file, all data files of a folder, or the matches of a
+/// pattern with `*`, `?` or `[...]`; sorted by name.
+enum DataPaths {
+    static func expand(_ path: String, format: DataFormat?) throws(FileError) -> [String] {
+        if FilePaths.isFile(path) { return [path] }
+        if FilePaths.isFolder(path) { return try files(in: path, format: format) }
+        guard path.contains(where: { "*?[".contains($0) }) else {
+            throw FileError(
+                path, "there is no such file or folder", likelyCause: "a mistake in the path",
+                remedy: "give a file, a folder or a pattern as data/*.jsonl")
+        }
+        let files = matches(path).filter { FilePaths.isFile($0) }
+        guard !files.isEmpty else { throw FileError(path, "no file matches the pattern") }
+        return files
+    }
+
+    private static func files(in folder: String, format: DataFormat?) throws(FileError) -> [String]
+    {
+        let names = try FilePaths.names(in: folder).filter { name in
+            guard let known = DataFormat(path: name) else { return false }
+            return format == nil || known == format
+        }
+        let files = names.map { FilePaths.join(folder, $0) }.filter { FilePaths.isFile($0) }
+        guard !files.isEmpty else {
+            throw FileError(
+                folder, "the folder holds no data files",
+                remedy: "files must end in .jsonl, .json, .txt or .csv")
+        }
+        return files
+    }
+
+    private static func matches(_ pattern: String) -> [String] {
+        var result = glob_t()
+        defer { globfree(&result) }
+        guard glob(pattern, 0, nil, &result) == 0 else { return [] }
+        return (0..<Int(result.gl_pathc)).compactMap { index in
+            result.gl_pathv[index].map { String(cString: $0) }
+        }
+    }
+}

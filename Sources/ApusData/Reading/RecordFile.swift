@@ -1,0 +1,48 @@
+internal import ApusBase
+internal import ApusFormats
+
+/// A file of samples, opened and indexed, whose records are parsed one at a time.
+protocol RecordFile: Sendable {
+    var path: String { get }
+    var count: Int { get }
+
+    /// The line, counted from 1, at which a record begins.
+    func line(of index: Int) -> Int
+
+    /// Parses one record. Throws, with file and line, where it is broken.
+    func record(_ index: Int) throws(FileError) -> JSON
+}
+
+/// How a file stores its samples.
+public enum DataFormat: String, Sendable, Hashable, CaseIterable {
+    /// One JSON object a line, or one array of objects.
+    case json
+    /// One sample a line.
+    case text
+    /// With a header line (RFC 4180).
+    case csv
+
+    /// The format that the name of a file tells.
+    public init?(path: String) {
+        let name = FilePaths.name(of: path).lowercased()
+        if name.hasSuffix(".json") || name.hasSuffix(".jsonl") || name.hasSuffix(".ndjson") {
+            self = .json
+        } else if name.hasSuffix(".txt") {
+            self = .text
+        } else if name.hasSuffix(".csv") {
+            self = .csv
+        } else {
+            return nil
+        }
+    }
+
+    func open(_ path: String) throws(FileError) -> any RecordFile {
+        let file = try MappedFile(path: path)
+        switch self {
+        case .json:
+            return JSONArrayFile.begins(file) ? try JSONArrayFile(file) : JSONLinesFile(file)
+        case .text: return TextFile(file)
+        case .csv: return try CSVFile(file)
+        }
+    }
+}

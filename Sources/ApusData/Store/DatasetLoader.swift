@@ -1,0 +1,86 @@
+internal import ApusBase
+
+/// Collects samples, the account, and the faults of records.
+struct DatasetLoader {
+    private let options: Dataset.Options
+    private var store = TokenStore()
+    private var report = DataReport()
+    private var faults: [DataError.Fault] = []
+    private var faultCount = 0
+
+    init(_ options: Dataset.Options) { self.options = options }
+
+    mutating func load(_ file: any RecordFile, _ builder: SampleBuilder) throws {
+        for index in 0..<file.count {
+            report.records += 1
+            do {
+                let sample = try builder.sample(try file.record(index))
+                try checkIDs(sample)
+                add(sample)
+            } catch let fault as SampleBuilder.Fault {
+                note(file, index, fault.problem, fault.remedy)
+            } catch let error as FileError {
+                note(file, index, error.problem, error.remedy)
+            } catch {
+                note(file, index, "the chat template refuses it: \(error)", nil)
+            }
+        }
+    }
+
+    func finished() throws -> Dataset {
+        guard faultCount == 0 else { throw DataError(faults: faults, count: faultCount) }
+        return Dataset(samples: store, report: report)
+    }
+
+    private mutating func note(
+        _ file: any RecordFile, _ index: Int, _ problem: String, _ remedy: String?
+    ) {
+        faultCount += 1
+        guard faults.count < DataError.listed else { return }
+        let line = file.line(of: index)
+        faults.append(.init(path: file.path, line: line, problem: problem, remedy: remedy))
+    }
+
+    private func checkIDs(_ sample: TokenizedSample) throws(SampleBuilder.Fault) {
+        guard let limit = options.vocabularySize else { return }
+        let largest = max(sample.inputIDs.max() ?? 0, sample.labels.max() ?? 0)
+        guard Int(largest) >= limit else { return }
+        throw .init(
+            problem: "token \(largest) is not in the model's vocabulary of \(limit)",
+            remedy: "tokenise the data with the tokenizer of this model")
+    }
+
+    private mutating func add(_ sample: TokenizedSample) {
+        report.longestRecord = max(report.longestRecord, sample.count)
+        guard sample.count > options.sequenceLength else {
+            keep(sample)
+            return
+        }
+        switch options.excessLength {
+        case .drop: report.drop(.tooLong)
+        case .truncate:
+            var shorter = sample
+            shorter.truncate(to: options.sequenceLength)
+            if keep(shorter) { report.truncated += 1 }
+        case .split:
+            report.split += 1
+            for start in stride(from: 0, to: sample.count, by: options.sequenceLength) {
+                let end = min(start + options.sequenceLength, sample.count)
+                keep(sample.part(start..<end))
+            }
+        }
+    }
+
+    /// Returns whether there is anything in it to train on.
+    @discardableResult
+    private mutating func keep(_ sample: TokenizedSample) -> Bool {
+        let trained = sample.trainedCount
+        if trained == 0 {
+            report.drop(sample.count < 2 ? .empty : .nothingTrained)
+            return false
+        }
+        report.keep(sample, trained: trained)
+        store.append(sample, trained: trained)
+        return true
+    }
+}

@@ -1,0 +1,59 @@
+internal import CApusHost
+
+/// Many token sequences end to end in memory: eight bytes a token, none a sequence object.
+public struct TokenStore: Sendable {
+    private(set) var inputIDs: [Int32] = []
+    private(set) var labels: [Int32] = []
+    private var ends: [Int] = []
+    private var trained: [Int32] = []
+
+    public init() {}
+
+    public var count: Int { ends.count }
+    public var tokenCount: Int { inputIDs.count }
+
+    public mutating func append(_ sample: TokenizedSample) {
+        append(sample, trained: sample.trainedCount)
+    }
+
+    mutating func append(_ sample: TokenizedSample, trained: Int) {
+        inputIDs += sample.inputIDs
+        labels += sample.labels
+        ends.append(inputIDs.count)
+        self.trained.append(Int32(trained))
+    }
+
+    /// Where a sequence stands in ``inputIDs`` and ``labels``.
+    func range(_ index: Int) -> Range<Int> { (index == 0 ? 0 : ends[index - 1])..<ends[index] }
+
+    /// Tokens of a sequence.
+    public func length(_ index: Int) -> Int { range(index).count }
+
+    /// Tokens of a sequence that the loss counts.
+    public func trainedCount(_ index: Int) -> Int { Int(trained[index]) }
+
+    public subscript(index: Int) -> TokenizedSample {
+        let range = range(index)
+        return TokenizedSample(inputIDs: Array(inputIDs[range]), labels: Array(labels[range]))
+    }
+
+    /// Tells contents apart: a resumed run must see the same data.
+    public var fingerprint: UInt64 {
+        let ids = inputIDs.withUnsafeBytes { apus_hash64($0.baseAddress, $0.count, 1) }
+        let both = labels.withUnsafeBytes { apus_hash64($0.baseAddress, $0.count, ids) }
+        return ends.withUnsafeBytes { apus_hash64($0.baseAddress, $0.count, both) }
+    }
+
+    /// The sequences with these indices, in this order.
+    func selecting(_ indices: [Int]) -> TokenStore {
+        var selection = TokenStore()
+        for index in indices {
+            let range = range(index)
+            selection.inputIDs += inputIDs[range]
+            selection.labels += labels[range]
+            selection.ends.append(selection.inputIDs.count)
+            selection.trained.append(trained[index])
+        }
+        return selection
+    }
+}

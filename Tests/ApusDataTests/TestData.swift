@@ -1,0 +1,115 @@
+import ApusBase
+import ApusData
+import ApusFormats
+import Testing
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Every byte is a token (its value + 10); the marks of ChatML are tokens of their own.
+struct ByteEncoder: TextEncoder {
+    static let marks: [(text: String, id: Int32)] = [("<|im_start|>", 1), ("<|im_end|>", 2)]
+
+    func encode(_ text: String, addSpecialTokens: Bool) -> EncodedText {
+        let bytes = Array(text.utf8)
+        var ids: [Int32] = addSpecialTokens ? [3] : []
+        var ranges = addSpecialTokens ? [0..<0] : []
+        var position = 0
+        while position < bytes.count {
+            let mark = Self.marks.first { bytes[position...].starts(with: $0.text.utf8) }
+            let length = mark?.text.utf8.count ?? 1
+            ids.append(mark?.id ?? Int32(bytes[position]) + 10)
+            ranges.append(position..<(position + length))
+            position += length
+        }
+        return EncodedText(ids: ids, byteRanges: ranges)
+    }
+
+    var endOfTextID: Int32? { 2 }
+    func isSpecial(_ id: Int32) -> Bool { id < 10 }
+
+    /// The text of tokens, special ones as their marks.
+    static func text(_ ids: some Sequence<Int32>) -> String {
+        let bytes = ids.flatMap { id -> [UInt8] in
+            if let mark = marks.first(where: { $0.id == id }) { return Array(mark.text.utf8) }
+            return id < 10 ? Array("<\(id)>".utf8) : [UInt8(id - 10)]
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+struct TemplateFault: Error {}
+
+/// ChatML, as SmolLM2's template writes it without its default system message.
+struct ChatML: ChatRenderer {
+    static func text(_ messages: [JSON], opensAnswer: Bool) throws -> String {
+        var text = ""
+        for message in messages {
+            guard let role = message["role"]?.stringValue, role != "unknown" else {
+                throw TemplateFault()
+            }
+            text += "<|im_start|>\(role)\n\(message["content"]?.stringValue ?? "")<|im_end|>\n"
+        }
+        return opensAnswer ? text + "<|im_start|>assistant\n" : text
+    }
+
+    func render(_ messages: [JSON], tools: JSON?) throws -> RenderedChat {
+        let spans = TurnSpans(endMarks: ["<|im_end|>"]) { try Self.text($0, opensAnswer: $1) }
+        return try spans.rendered(messages, roles: ["assistant", "user", "system"])
+    }
+}
+
+/// A folder for one test, removed with everything in it.
+final class TemporaryFolder {
+    let path: String
+
+    init() throws {
+        var template = Array("/tmp/apus-data-XXXXXX".utf8CString)
+        try #require(mkdtemp(&template) != nil)
+        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    deinit {
+        for name in (try? FilePaths.names(in: path)) ?? [] { unlink(FilePaths.join(path, name)) }
+        rmdir(path)
+    }
+
+    @discardableResult
+    func write(_ name: String, _ text: String) throws -> String {
+        let path = FilePaths.join(path, name)
+        let file = try #require(fopen(path, "w"))
+        defer { fclose(file) }
+        try #require(fwrite(Array(text.utf8), 1, text.utf8.count, file) == text.utf8.count)
+        return path
+    }
+}
+
+/// Loads text as if it stood in a file of that name.
+func load(
+    _ text: String, _ kind: SampleKind, name: String = "data.jsonl",
+    options: Dataset.Options = Dataset.Options()
+) throws -> Dataset {
+    let folder = try TemporaryFolder()
+    let path = try folder.write(name, text)
+    return try Dataset.load(
+        [DataSource(path: path, kind: kind)], encoder: ByteEncoder(), renderer: ChatML(),
+        options: options)
+}
+
+/// What is trained, as text.
+func trainedText(_ sample: TokenizedSample) -> String {
+    ByteEncoder.text(sample.labels.filter { $0 != TokenizedSample.ignoredLabel })
+}
+
+/// The error that `body` throws, as text.
+func failure(_ body: () throws -> Void) -> String {
+    do {
+        try body()
+        return "no error"
+    } catch {
+        return "\(error)"
+    }
+}
