@@ -20,7 +20,8 @@ import Testing
     @Test func chatTrainsAssistantsOnly() throws {
         let record = """
             {"messages": [{"role": "user", "content": "Hi"}, \
-            {"role": "assistant", "content": "Yo"}, {"role": "user", "content": "Yo"}, {"role": "assistant", "content": "Bye"}]}
+            {"role": "assistant", "content": "Yo"}, {"role": "user", "content": "Yo"}, \
+            {"role": "assistant", "content": "Bye"}]}
             """
         let sample = try one(record, .chat())
         let text = ByteEncoder.text(sample.inputIDs)
