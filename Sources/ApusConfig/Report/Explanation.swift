@@ -5,7 +5,7 @@ extension ResolvedRecipe {
     public var explanation: String {
         let rows = settingRows
         let widths = (
-            path: Self.width(rows.map(\.path), atMost: 34),
+            path: Self.width(rows.map(\.path), atMost: 44),
             value: Self.width(rows.map(\.value), atMost: 28),
             origin: Self.width(rows.map(\.origin), atMost: 30)
         )

@@ -1,0 +1,62 @@
+import ApusBase
+import ApusConfig
+import ApusLaunch
+import ArgumentParser
+
+struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Fine-tune or pretrain a model as a recipe says.")
+
+    @OptionGroup var recipe: RecipeOptions
+    @OptionGroup var rendezvous: RendezvousOptions
+
+    func run() throws {
+        try reporting {
+            let resolved = try recipe.load()
+            let report = try train(resolved)
+            if let message = report.message { fail(message) }
+            if report.exitCode != 0 { throw ExitCode(report.exitCode) }
+        }
+    }
+
+    private func train(_ resolved: ResolvedRecipe) throws -> RunReport {
+        let environment = currentEnvironment()
+        let worker = try ProgramSearch.worker(environment: environment)
+        let settings = resolved.recipe
+        let cores = Machine.current().cores
+        try LaunchChecks.checkRanks(
+            settings.launch.ranks, cores: cores, oversubscribe: rendezvous.oversubscribe)
+        let port = try LaunchChecks.port(wanted: rendezvous.masterPort)
+        let folder = try RunFolder(creating: settings.output.outputDirectory)
+        try folder.write(resolved.json.text(.indented) + "\n", to: folder.resolvedRecipe)
+
+        var plan = LaunchPlan(
+            program: worker, localRanks: settings.launch.ranks, masterPort: port, cores: cores)
+        plan.arguments = ["train", "--resolved", folder.resolvedRecipe]
+        plan.threadsPerRank = settings.launch.threadsPerRank
+        plan.output = .files(folder: folder.logs)
+        plan.wantsEvents = true
+
+        let display = TrainingDisplay(
+            title: name(resolved), loggingSteps: settings.output.loggingSteps,
+            recorder: try EventRecorder(path: folder.events), terminal: .standardOutput())
+        defer { display.finish() }
+        var report = try Launcher(plan: plan, observer: display).run(inherited: environment)
+        report.progress = display.state.place
+        return report
+    }
+
+    /// The recipe's file name.
+    private func name(_ resolved: ResolvedRecipe) -> String {
+        resolved.path.split(separator: "/").last.map(String.init) ?? resolved.path
+    }
+}
+
+/// How the ranks of this host find each other.
+struct RendezvousOptions: ParsableArguments {
+    @Option(help: "Port on which rank 0 meets the others (default: a free one).")
+    var masterPort: Int?
+
+    @Flag(help: "Allow many more ranks than cores.")
+    var oversubscribe = false
+}
