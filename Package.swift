@@ -45,7 +45,8 @@ let package = Package(
             cxxSettings: [
                 .define("USE_C10D_GLOO"), .define("USE_DISTRIBUTED"), .define("USE_RPC"),
                 .headerSearchPath("gloo-stand-in"),
-            ]),
+            ],
+            linkerSettings: ["torch", "torch_cpu", "c10"].map { .linkedLibrary($0) }),
         .target(name: "CApusHost", cSettings: [.define("_GNU_SOURCE")]),
 
         // Vocabulary: no libtorch, no Foundation.

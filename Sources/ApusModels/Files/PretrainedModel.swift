@@ -134,6 +134,18 @@ extension PretrainedModel {
         return unused
     }
 
+    /// The model with its weights in host memory, for inference and tests.
+    ///
+    /// The files are checked before any memory is taken, so that a configuration that promises more than
+    /// they hold costs nothing.
+    public func makeModel(dtype: DType) throws(FileError) -> any LanguageModel {
+        let model = family.makeModel()
+        _ = try check(model.store.parameters.map(\.spec))
+        model.store.allocate(dtype: dtype)
+        _ = try load(into: model.store)
+        return model
+    }
+
     private var noWeights: FileError {
         FileError(path, "was opened without its weights")
     }
