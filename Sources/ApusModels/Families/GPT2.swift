@@ -147,16 +147,18 @@ struct GPT2Block {
 
 extension GPT2Configuration {
     init(_ reader: ConfigurationReader) throws(FileError) {
-        vocabularySize = try reader.size("vocab_size", default: 50_257)
+        vocabularySize = try reader.size(
+            "vocab_size", upTo: ConfigurationReader.Limit.rows, default: 50_257)
         width = try reader.size("n_embd", default: 768)
         feedForwardWidth = try reader.size("n_inner", default: 4 * width)
-        layerCount = try reader.size("n_layer", default: 12)
+        layerCount = try reader.size("n_layer", upTo: ConfigurationReader.Limit.layers, default: 12)
         headCount = try reader.size("n_head", default: 12)
         guard width.isMultiple(of: headCount) else {
             throw reader.unsupported("n_head", "\(headCount)", allowed: "divisors of n_embd \(width)")
         }
-        maximumLength = try reader.size("n_positions", default: 1024)
-        normEpsilon = try reader.double("layer_norm_epsilon", default: 1e-5)
+        maximumLength = try reader.size(
+            "n_positions", upTo: ConfigurationReader.Limit.rows, default: 1024)
+        normEpsilon = try reader.magnitude("layer_norm_epsilon", default: 1e-5)
         let name = try reader.string("activation_function") ?? "gelu_new"
         guard let activation = Activation(rawValue: name) else {
             throw reader.unsupported(
@@ -168,7 +170,7 @@ extension GPT2Configuration {
         residualDropout = try Self.probability("resid_pdrop", reader)
         tiesEmbeddings = try reader.bool("tie_word_embeddings", default: true)
         scalesAttention = try reader.bool("scale_attn_weights", default: true)
-        initializerDeviation = try reader.double("initializer_range", default: 0.02)
+        initializerDeviation = try reader.magnitude("initializer_range", default: 0.02)
         if try reader.bool("scale_attn_by_inverse_layer_idx", default: false) {
             throw reader.unsupported("scale_attn_by_inverse_layer_idx", "true", allowed: "false")
         }

@@ -94,11 +94,12 @@ struct LlamaBlock {
 
     init(_ c: LlamaConfiguration, layer: Int, in scope: Scope) {
         unit = scope.unit
-        inputNorm = RMSNorm(c.width, epsilon: c.normEpsilon, in: scope["input_layernorm"])
+        // In the order of transformers, by which files are cut.
         attention = LlamaAttention(c, layer: layer, in: scope["self_attn"])
+        feedForward = LlamaFeedForward(c, in: scope["mlp"])
+        inputNorm = RMSNorm(c.width, epsilon: c.normEpsilon, in: scope["input_layernorm"])
         feedForwardNorm = RMSNorm(
             c.width, epsilon: c.normEpsilon, in: scope["post_attention_layernorm"])
-        feedForward = LlamaFeedForward(c, in: scope["mlp"])
     }
 
     func callAsFunction(
@@ -188,10 +189,10 @@ extension LlamaConfiguration {
     init(_ reader: ConfigurationReader, modelType: String) throws(FileError) {
         let act = try reader.string("hidden_act") ?? "silu"
         guard act == "silu" else { throw reader.unsupported("hidden_act", act, allowed: "silu") }
-        vocabularySize = try reader.size("vocab_size")
+        vocabularySize = try reader.size("vocab_size", upTo: ConfigurationReader.Limit.rows)
         width = try reader.size("hidden_size")
         feedForwardWidth = try reader.size("intermediate_size")
-        layerCount = try reader.size("num_hidden_layers")
+        layerCount = try reader.size("num_hidden_layers", upTo: ConfigurationReader.Limit.layers)
         headCount = try reader.size("num_attention_heads")
         keyValueHeadCount = try reader.size("num_key_value_heads", default: headCount)
         guard headCount.isMultiple(of: keyValueHeadCount) else {
@@ -199,15 +200,17 @@ extension LlamaConfiguration {
                 "num_key_value_heads", "\(keyValueHeadCount)", allowed: "divisors of \(headCount)")
         }
         let fallbackWidth = modelType == "qwen3" ? 128 : width / headCount
-        headWidth = try reader.size("head_dim", default: fallbackWidth)
-        normEpsilon = try reader.double("rms_norm_eps", default: modelType == "mistral" ? 1e-5 : 1e-6)
+        headWidth = try reader.headWidth(heads: headCount, default: fallbackWidth)
+        normEpsilon = try reader.magnitude(
+            "rms_norm_eps", default: modelType == "mistral" ? 1e-5 : 1e-6)
         let lengths = ["llama": 2048, "mistral": 131_072]
         maximumLength = try reader.size(
-            "max_position_embeddings", default: lengths[modelType] ?? 32_768)
+            "max_position_embeddings", upTo: ConfigurationReader.Limit.length,
+            default: lengths[modelType] ?? 32_768)
         rotary = try RotaryConfiguration(
             reader, width: headWidth, maximumLength: maximumLength, defaultTheta: 10_000)
         tiesEmbeddings = try reader.bool("tie_word_embeddings", default: false)
-        initializerDeviation = try reader.double("initializer_range", default: 0.02)
+        initializerDeviation = try reader.magnitude("initializer_range", default: 0.02)
         windows = try Self.windows(reader, modelType: modelType, layerCount: layerCount)
         let attentionBias = try reader.bool("attention_bias", default: false)
         queryKeyValueBias = modelType == "qwen2" || attentionBias
@@ -222,7 +225,7 @@ extension LlamaConfiguration {
     ) throws(FileError) -> [Int?] {
         var windows = [Int?](repeating: nil, count: layerCount)
         guard modelType != "llama", reader.value("sliding_window") != nil else { return windows }
-        let window = try reader.size("sliding_window")
+        let window = try reader.size("sliding_window", upTo: ConfigurationReader.Limit.length)
         if modelType == "mistral" { return Array(repeating: window, count: layerCount) }
         guard try reader.bool("use_sliding_window", default: false) else { return windows }
         if let types = reader.value("layer_types")?.arrayValue, types.count == layerCount {

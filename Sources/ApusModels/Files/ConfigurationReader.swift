@@ -25,13 +25,41 @@ struct ConfigurationReader {
         return number
     }
 
-    /// A size: required, and from 1 to a bound that keeps products of sizes from overflowing.
-    func size(_ key: String, default fallback: Int? = nil) throws(FileError) -> Int {
+    /// Bounds far beyond any model, within which no product or sum of sizes overflows.
+    enum Limit {
+        static let width = 1 << 20
+        static let rows = 1 << 24
+        static let layers = 1 << 12
+        static let length = 1 << 30
+    }
+
+    /// A size: required where there is no default, and from 1 to a limit.
+    func size(
+        _ key: String, upTo limit: Int = Limit.width, default fallback: Int? = nil
+    ) throws(FileError) -> Int {
         guard let number = try int(key) ?? fallback else { throw missing(key) }
-        guard (1...(1 << 30)).contains(number) else {
-            throw FileError(path, "\(key) is \(number), which is no size")
+        guard (1...limit).contains(number) else {
+            throw FileError(path, "\(key) is \(number); it should be from 1 to \(limit)")
         }
         return number
+    }
+
+    /// A number that is not negative.
+    func magnitude(_ key: String, default fallback: Double) throws(FileError) -> Double {
+        let number = try double(key, default: fallback)
+        guard number >= 0 else {
+            throw FileError(path, "\(key) is \(number); it should not be negative")
+        }
+        return number
+    }
+
+    /// The width of each head, and that all heads together have a sensible width.
+    func headWidth(heads: Int, default fallback: Int) throws(FileError) -> Int {
+        let width = try size("head_dim", default: fallback)
+        guard heads * width <= Limit.width else {
+            throw FileError(path, "\(heads) heads of head_dim \(width) are no sensible model")
+        }
+        return width
     }
 
     func double(_ key: String, default fallback: Double) throws(FileError) -> Double {

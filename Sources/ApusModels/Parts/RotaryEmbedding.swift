@@ -129,10 +129,12 @@ extension RotaryConfiguration {
         if kind == "default" { return nil }
         let factor = try reader.double("factor", default: 1)
         guard factor > 0 else { throw reader.unsupported("factor", "\(factor)", allowed: "positive ones") }
-        let trained = try reader.size("original_max_position_embeddings", default: maximumLength)
+        let trained = try reader.size(
+            "original_max_position_embeddings", upTo: ConfigurationReader.Limit.length,
+            default: maximumLength)
         switch kind {
         case "linear": return .linear(factor: factor)
-        case "dynamic": return .dynamic(factor: factor, trainedLength: trained)
+        case "dynamic": return .dynamic(factor: factor, trainedLength: maximumLength)
         case "llama3":
             let low = try reader.double("low_freq_factor", default: 1)
             let high = try reader.double("high_freq_factor", default: 4)
@@ -141,17 +143,36 @@ extension RotaryConfiguration {
             }
             return .llama3(factor: factor, lowFrequency: low, highFrequency: high, trainedLength: trained)
         case "yarn":
-            var yarn = YaRN(factor: factor, trainedLength: trained)
-            yarn.betaFast = try reader.double("beta_fast", default: 32)
-            yarn.betaSlow = try reader.double("beta_slow", default: 1)
-            yarn.truncates = try reader.bool("truncate", default: true)
-            if reader.value("attention_factor") != nil {
-                yarn.attentionFactor = try reader.double("attention_factor", default: 1)
-            }
-            return .yarn(yarn)
+            return .yarn(try YaRN(reader, trainedLength: trained, maximumLength: maximumLength))
         default:
             throw reader.unsupported(
                 "rope_type", kind, allowed: "default, linear, dynamic, llama3 and yarn")
+        }
+    }
+}
+
+extension RotaryConfiguration.YaRN {
+    fileprivate init(
+        _ reader: ConfigurationReader, trainedLength: Int, maximumLength: Int
+    ) throws(FileError) {
+        let stretch = Double(maximumLength) / Double(trainedLength)
+        factor = try reader.double("factor", default: stretch)
+        self.trainedLength = trainedLength
+        betaFast = try reader.double("beta_fast", default: 32)
+        betaSlow = try reader.double("beta_slow", default: 1)
+        guard betaFast > 0, betaSlow > 0 else {
+            throw reader.unsupported(
+                "beta_fast, beta_slow", "\(betaFast), \(betaSlow)", allowed: "positive ones")
+        }
+        truncates = try reader.bool("truncate", default: true)
+        if reader.value("attention_factor") != nil {
+            attentionFactor = try reader.double("attention_factor", default: 1)
+        } else if factor > 1 {
+            let scale = try reader.double("mscale", default: 0)
+            let allDimensions = try reader.double("mscale_all_dim", default: 0)
+            guard scale != 0, allDimensions != 0 else { return }
+            let growth = 0.1 * log(factor)
+            attentionFactor = (growth * scale + 1) / (growth * allDimensions + 1)
         }
     }
 }
