@@ -104,7 +104,10 @@ let package = Package(
         tests("ApusFormatsTests", ["ApusBase", "ApusFormats"]),
         tests("ApusShardTests", ["ApusBase", "ApusShard"]),
         tests("ApusTensorTests", ["ApusBase", "ApusTensor", "ApusTestSupport"]),
-        tests("ApusCommTests", ["ApusBase", "ApusTensor", "ApusComm", "ApusTestSupport"]),
+        .target(
+            name: "CommConformance", dependencies: ["ApusBase", "ApusTensor", "ApusComm"],
+            path: "Tests/CommConformance", swiftSettings: strict),
+        tests("ApusCommTests", ["ApusBase", "ApusTensor", "ApusComm", "CommConformance"]),
         tests("HostKernelTests", ["ApusBase", "CApusHost"]),
         tests("ApusOptimTests", ["ApusBase", "ApusOptim"]),
         tests("ApusLaunchTests", ["ApusBase", "ApusLaunch"]),
