@@ -46,15 +46,39 @@ import Testing
 
     @Test func samplesWithNothingToTrainAreDropped() throws {
         let content = "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}\n"
-        let data = try load(content, .chat())
-        #expect(data.samples.count == 0)
-        #expect(data.report.dropped == [.nothingTrained: 1])
+        let error = #expect(throws: EmptyDatasetError.self) { try load(content, .chat()) }
+        #expect(error?.report.dropped == [.nothingTrained: 1])
+        #expect(error?.summary.contains("no sample is left of 1 records") == true)
+        #expect(error?.remedy?.contains("roles_to_train") == true)
         // Cut before the answer begins.
         let chat =
             "{\"messages\": [{\"role\": \"user\", \"content\": \"Hello there\"}, "
             + "{\"role\": \"assistant\", \"content\": \"Hi\"}]}\n"
-        let cut = try load(chat, .chat(), options: options(10, .truncate))
-        #expect(cut.report.dropped == [.nothingTrained: 1] && cut.report.truncated == 0)
+        let cut = #expect(throws: EmptyDatasetError.self) {
+            try load(chat, .chat(), options: options(10, .truncate))
+        }
+        #expect(cut?.report.dropped == [.nothingTrained: 1] && cut?.report.truncated == 0)
+    }
+
+    @Test func weightsRepeatSamplesForTrainingOnly() throws {
+        let folder = try TemporaryFolder()
+        let first = try folder.write("a.jsonl", tokens([2, 2, 2, 2]))
+        let second = try folder.write("b.jsonl", tokens([3, 3, 3, 3]))
+        let data = try Dataset.load(
+            [
+                DataSource(path: first, kind: .tokens, weight: 2.5),
+                DataSource(path: second, kind: .tokens, weight: 0.5),
+            ], encoder: ByteEncoder(), renderer: nil)
+        #expect(data.samples.count == 8)
+        let whole = data.split(validation: 0, seed: 1).training.samples
+        let lengths = (0..<whole.count).map { whole.length($0) }
+        #expect(lengths == [Int](repeating: 2, count: 10) + [3, 3])
+        let (training, validation) = data.split(validation: 3, seed: 1)
+        #expect(validation.samples.count == 3)
+        func keys(_ store: TokenStore) -> Set<[Int32]> {
+            Set((0..<store.count).map { store[$0].inputIDs })
+        }
+        #expect(keys(training.samples).isDisjoint(with: keys(validation.samples)))
     }
 
     @Test(arguments: [0.0, 0.1, 0.25, 3, 7, 100], [UInt64(1), 2])

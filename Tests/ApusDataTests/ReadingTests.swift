@@ -17,12 +17,14 @@ import Testing
     @Test func aJSONArray() throws {
         let content = " [ {\"text\": \"one, ]\\\"\"} ,\n {\"text\": \"two\", \"a\": [1, {}]}\n]\n"
         #expect(try texts(content, name: "a.json") == ["one, ]\"", "two"])
-        #expect(try texts("[]", name: "a.json") == [])
+        let empty = failure { _ = try load("[]", .completion(), name: "a.json") }
+        #expect(empty.contains("there are no records in"))
     }
 
     @Test func textLines() throws {
         #expect(try texts("one\r\n\n two \nthree", name: "a.txt") == ["one", " two ", "three"])
-        #expect(try texts("", name: "a.txt") == [])
+        let empty = failure { _ = try load(" \n", .completion(), name: "a.txt") }
+        #expect(empty.contains("there are no records in"))
     }
 
     @Test func csv() throws {

@@ -5,13 +5,13 @@ enum Shuffle {
     /// What a permutation is for, so that two uses of one seed do not repeat each other.
     enum Stream {
         case validation
-        case packing
+        case weights
         case epoch(Int)
 
         var number: UInt64 {
             switch self {
             case .validation: 1
-            case .packing: 2
+            case .weights: 2
             case .epoch(let epoch): 3 + UInt64(epoch)
             }
         }

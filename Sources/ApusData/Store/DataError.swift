@@ -1,5 +1,38 @@
 public import ApusBase
 
+/// Files in which no usable sample is.
+public struct EmptyDatasetError: OperationalError, Hashable {
+    public let paths: [String]
+    public let report: DataReport
+
+    public var summary: String {
+        let files = paths.joined(separator: ", ")
+        guard report.records > 0 else { return "there are no records in \(files)" }
+        return "no sample is left of \(report.records) records in \(files): \(report)"
+    }
+
+    public var likelyCause: String? {
+        switch mainReason {
+        case .tooLong: "the shortest record is longer than sequence_len"
+        case .nothingTrained: "the roles in the file are not those that are trained"
+        case .empty: "the field that the recipe names is empty"
+        case nil: "the files are empty"
+        }
+    }
+
+    public var remedy: String? {
+        switch mainReason {
+        case .tooLong: "raise sequence_len, or set excess_length_strategy: truncate"
+        case .nothingTrained: "check roles_to_train and the messages' roles"
+        case .empty, nil: "check the data set's path and field"
+        }
+    }
+
+    private var mainReason: DataReport.DropReason? {
+        report.dropped.max { $0.value < $1.value }?.key
+    }
+}
+
 /// Records that cannot be used, each with file and line.
 public struct DataError: OperationalError, Hashable {
     /// One broken record.

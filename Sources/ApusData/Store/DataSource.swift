@@ -5,8 +5,11 @@ public struct DataSource: Sendable, Hashable {
     /// How the files store records; nil lets each file's name tell.
     public var format: DataFormat?
     public var kind: SampleKind
+    /// How often an epoch of training shows each sample; a fraction shows a part of them.
+    public var weight: Double
 
-    public init(path: String, format: DataFormat? = nil, kind: SampleKind) {
+    public init(path: String, format: DataFormat? = nil, kind: SampleKind, weight: Double = 1) {
+        self.weight = weight
         self.path = path
         self.format = format
         self.kind = kind

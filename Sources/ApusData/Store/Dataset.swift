@@ -3,13 +3,12 @@ internal import ApusFormats
 
 /// Tokenised samples and the account of how they came about.
 public struct Dataset: Sendable {
-    public var samples: TokenStore
-    public var report: DataReport
+    public internal(set) var samples = TokenStore()
+    public internal(set) var report = DataReport()
+    /// How often each sample is seen in an epoch, by the weight of its source.
+    var weights: [Double] = []
 
-    public init(samples: TokenStore, report: DataReport) {
-        self.samples = samples
-        self.report = report
-    }
+    init() {}
 
     /// How records become samples.
     public struct Options: Sendable {
@@ -24,8 +23,8 @@ public struct Dataset: Sendable {
 
     /// Reads and tokenises all sources, in their order.
     ///
-    /// Throws `FileError` for files that cannot be read and ``DataError`` with the broken records
-    /// of all files at once.
+    /// Throws `FileError` for files that cannot be read, ``DataError`` with the broken records of
+    /// all files at once, ``EmptyDatasetError`` when no sample is left.
     public static func load(
         _ sources: [DataSource], encoder: any TextEncoder, renderer: (any ChatRenderer)?,
         options: Options = Options()
@@ -33,6 +32,7 @@ public struct Dataset: Sendable {
         precondition(options.sequenceLength > 1, "Dataset.load: sequences of at least two tokens")
         var loader = DatasetLoader(options)
         for source in sources {
+            precondition(source.weight >= 0, "Dataset.load: a negative weight of \(source.path)")
             let builder = SampleBuilder(kind: source.kind, encoder: encoder, renderer: renderer)
             for path in try DataPaths.expand(source.path, format: source.format) {
                 guard let format = source.format ?? DataFormat(path: path) else {
@@ -40,16 +40,23 @@ public struct Dataset: Sendable {
                         path, "its name does not tell how it stores samples",
                         remedy: "set ds_type to json, text or csv")
                 }
-                try loader.load(try format.open(path), builder)
+                try loader.load(try format.open(path), builder, weight: source.weight)
             }
         }
-        return try loader.finished()
+        let dataset = try loader.finished()
+        guard dataset.samples.count > 0 else {
+            throw EmptyDatasetError(paths: sources.map(\.path), report: dataset.report)
+        }
+        return dataset
     }
 
     /// Takes samples away for evaluation: the same ones for the same seed, whatever else changes.
     ///
+    /// Then the weights of the sources apply to what remains for training: a weight of 2 shows
+    /// every sample twice an epoch, 0.5 every other one.
+    ///
     /// - Parameter size: a share below 1, or a number of samples from 1; 0 takes none. Both parts
-    ///   keep the order of the files, and at least one sample.
+    ///   keep the order of the files. At least one sample remains for training.
     public func split(validation size: Double, seed: UInt64) -> (
         training: Dataset, validation: Dataset
     ) {
@@ -58,13 +65,34 @@ public struct Dataset: Sendable {
         let count = max(0, min(Int(wanted), total - 1))
         let order = Shuffle.permutation(total, seed: seed, stream: .validation)
         let held = Set(order.prefix(count))
-        let (kept, taken) = ((0..<total).filter { !held.contains($0) }, held.sorted())
-        return (selecting(kept), selecting(taken))
+        let kept = (0..<total).filter { !held.contains($0) }
+        return (selecting(repeated(kept, seed: seed)), selecting(held.sorted()))
+    }
+
+    /// Each index as often as its weight says; of a fraction, the seed chooses which ones.
+    private func repeated(_ indices: [Int], seed: UInt64) -> [Int] {
+        guard weights.contains(where: { $0 != 1 }) else { return indices }
+        var counts = indices.map { Int(weights[$0]) }
+        // Of n samples with the fraction f, f n are shown once more, rounded up so that a source is
+        // never left out; the small number takes back what 1.1 - 1 is more than 0.1.
+        var groups: [Double: [Int]] = [:]
+        for (place, index) in indices.enumerated() {
+            groups[weights[index], default: []].append(place)
+        }
+        for (weight, places) in groups {
+            let fraction = weight - weight.rounded(.down)
+            let extra = (fraction * Double(places.count) - 1e-9).rounded(.up)
+            let order = Shuffle.permutation(places.count, seed: seed, stream: .weights)
+            for chosen in order.prefix(Int(extra)) { counts[places[chosen]] += 1 }
+        }
+        return zip(indices, counts).flatMap { index, count in repeatElement(index, count: count) }
     }
 
     /// Some of the samples. What was dropped is accounted for by the whole.
     private func selecting(_ indices: [Int]) -> Dataset {
-        var part = Dataset(samples: samples.selecting(indices), report: DataReport())
+        var part = Dataset()
+        part.samples = samples.selecting(indices)
+        part.weights = indices.map { weights[$0] }
         part.report.records = indices.count
         part.report.samples = indices.count
         part.report.tokens = part.samples.tokenCount

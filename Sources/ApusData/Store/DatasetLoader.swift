@@ -3,16 +3,21 @@ internal import ApusBase
 /// Collects samples, the account, and the faults of records.
 struct DatasetLoader {
     private let options: Dataset.Options
-    private var store = TokenStore()
-    private var report = DataReport()
+    private var dataset = Dataset()
     private var faults: [DataError.Fault] = []
     private var faultCount = 0
 
     init(_ options: Dataset.Options) { self.options = options }
 
-    mutating func load(_ file: any RecordFile, _ builder: SampleBuilder) throws {
+    mutating func load(
+        _ file: any RecordFile, _ builder: SampleBuilder, weight: Double
+    ) throws {
+        defer {
+            let added = dataset.samples.count - dataset.weights.count
+            dataset.weights += repeatElement(weight, count: added)
+        }
         for index in 0..<file.count {
-            report.records += 1
+            dataset.report.records += 1
             do {
                 let sample = try builder.sample(try file.record(index))
                 try checkIDs(sample)
@@ -29,7 +34,7 @@ struct DatasetLoader {
 
     func finished() throws -> Dataset {
         guard faultCount == 0 else { throw DataError(faults: faults, count: faultCount) }
-        return Dataset(samples: store, report: report)
+        return dataset
     }
 
     private mutating func note(
@@ -51,19 +56,19 @@ struct DatasetLoader {
     }
 
     private mutating func add(_ sample: TokenizedSample) {
-        report.longestRecord = max(report.longestRecord, sample.count)
+        dataset.report.longestRecord = max(dataset.report.longestRecord, sample.count)
         guard sample.count > options.sequenceLength else {
             keep(sample)
             return
         }
         switch options.excessLength {
-        case .drop: report.drop(.tooLong)
+        case .drop: dataset.report.drop(.tooLong)
         case .truncate:
             var shorter = sample
             shorter.truncate(to: options.sequenceLength)
-            if keep(shorter) { report.truncated += 1 }
+            if keep(shorter) { dataset.report.truncated += 1 }
         case .split:
-            report.split += 1
+            dataset.report.split += 1
             for start in stride(from: 0, to: sample.count, by: options.sequenceLength) {
                 let end = min(start + options.sequenceLength, sample.count)
                 keep(sample.part(start..<end))
@@ -76,11 +81,11 @@ struct DatasetLoader {
     private mutating func keep(_ sample: TokenizedSample) -> Bool {
         let trained = sample.trainedCount
         if trained == 0 {
-            report.drop(sample.count < 2 ? .empty : .nothingTrained)
+            dataset.report.drop(sample.count < 2 ? .empty : .nothingTrained)
             return false
         }
-        report.keep(sample, trained: trained)
-        store.append(sample, trained: trained)
+        dataset.report.keep(sample, trained: trained)
+        dataset.samples.append(sample, trained: trained)
         return true
     }
 }
