@@ -1,0 +1,173 @@
+internal import ApusBase
+public import ApusComm
+public import ApusConfig
+internal import ApusData
+internal import ApusModels
+internal import ApusNN
+internal import ApusTensor
+internal import ApusTokenizer
+internal import ApusZeRO
+
+/// One fine-tuning or pretraining run, from a resolved recipe to a model folder.
+public final class TrainingRun {
+    private let resolved: ResolvedRecipe
+    private let group: any ProcessGroup
+    private let events: EventStream
+    /// Asked between steps: whether somebody wants the run to end.
+    private let wantsStop: () -> Bool
+
+    public init(
+        _ resolved: ResolvedRecipe, group: any ProcessGroup, events: EventStream,
+        wantsStop: @escaping () -> Bool = { false }
+    ) {
+        self.resolved = resolved
+        self.group = group
+        self.events = events
+        self.wantsStop = wantsStop
+    }
+
+    private var recipe: Recipe { resolved.recipe }
+    private var isFirst: Bool { group.rank == 0 }
+
+    public func run() throws -> RunSummary {
+        events.send(.phase("opening model", detail: recipe.model.baseModel))
+        let source = try ModelSource(
+            path: recipe.model.baseModel, needsWeights: !recipe.model.reinitWeights)
+        let model = source.pretrained.family.makeModel()
+        events.send(.phase("reading data"))
+        let data = try RunData(
+            recipe, tokenizer: source.tokenizer, vocabularySize: model.vocabularySize)
+        report(data)
+        let folder =
+            isFirst ? try RunFolder(path: recipe.output.outputDirectory, resolved: resolved.json) : nil
+        events.send(.phase("loading weights"))
+        let trained = try makeTrained(model, source.pretrained)
+        let session = try TrainingSession(
+            recipe, trained: trained, data: data, paddingID: source.tokenizer?.paddingID ?? 0)
+        return try train(session, source, folder)
+    }
+
+    private func makeTrained(
+        _ model: any LanguageModel, _ source: PretrainedModel
+    ) throws -> TrainedModel {
+        Generator.seedAll(SplitMix64.mix(UInt64(bitPattern: Int64(recipe.output.seed))) &+ UInt64(group.rank))
+        let trained = try catchingTensorErrors {
+            TrainedModel(model, options: recipe.engineOptions, group: group)
+        }
+        if recipe.model.reinitWeights {
+            try trained.initialize(seed: UInt64(bitPattern: Int64(recipe.output.seed)))
+        } else {
+            let unused = try trained.load(from: source)
+            if !unused.isEmpty {
+                let list = unused.prefix(4).joined(separator: ", ")
+                events.send(.warning("\(unused.count) tensors of the file are not used: \(list)"))
+            }
+        }
+        for unit in model.store.units where model.isBlock(unit) {
+            unit.recomputesActivations = recipe.model.gradientCheckpointing
+        }
+        return trained
+    }
+
+    private func report(_ data: RunData) {
+        events.send(.phase("data", detail: "\(data.training.report)"))
+        if let heldOut = data.heldOut { events.send(.phase("held out", detail: "\(heldOut.report)")) }
+    }
+
+    private func train(
+        _ session: TrainingSession, _ source: ModelSource, _ folder: RunFolder?
+    ) throws -> RunSummary {
+        let clock = ContinuousClock()
+        let began = clock.now
+        events.send(
+            .start(
+                steps: session.totalSteps, ranks: group.worldSize,
+                parameters: session.trained.model.store.elementCount,
+                trainedTokensPerEpoch: session.trainedTokensPerEpoch))
+        let before = try evaluate(session, step: 0)
+        let wasInterrupted = try steps(session, folder)
+        let after = session.step > 0 ? try evaluate(session, step: session.step) : before
+        try folder?.drawLoss(lossBefore: before)
+        try save(session, source)
+        let summary = RunSummary(
+            steps: session.step, seconds: (clock.now - began).inSeconds, lossBefore: before,
+            lossAfter: after, path: recipe.output.outputDirectory, wasInterrupted: wasInterrupted)
+        events.send(.done(summary))
+        return summary
+    }
+
+    /// All optimizer steps; true when the run was stopped before its end.
+    private func steps(_ session: TrainingSession, _ folder: RunFolder?) throws -> Bool {
+        while session.step < session.totalSteps {
+            let record = try session.loop.next(wantsStop: wantsStop())
+            session.step = record.step
+            var evalLoss: Double?
+            let isDue = session.evaluationInterval.map { record.step.isMultiple(of: $0) } ?? false
+            let isOver = record.step == session.totalSteps || record.stopIsWanted
+            if isDue, !isOver { evalLoss = try evaluate(session, step: record.step) }
+            events.send(.step(record))
+            try folder?.append(record, evalLoss: evalLoss)
+            if case .skipped(.nonFiniteGradient) = record.outcome {
+                events.send(.warning("step \(record.step): the gradient is not finite, nothing was updated"))
+            }
+            if record.stopIsWanted { return record.step < session.totalSteps }
+        }
+        return false
+    }
+
+    private func evaluate(_ session: TrainingSession, step: Int) throws -> Double? {
+        guard let evaluator = session.evaluator else { return nil }
+        events.send(.phase("evaluating"))
+        let loss = try evaluator.loss()
+        events.send(.evaluation(step: step, loss: loss))
+        return loss
+    }
+
+    /// The first rank writes the model; the others wait, so that none reports success before it is there.
+    private func save(_ session: TrainingSession, _ source: ModelSource) throws {
+        if isFirst {
+            let folder = recipe.output.outputDirectory
+            events.send(.phase("saving", detail: folder))
+            let dtype: DType = recipe.model.usesBFloat16 ? .bfloat16 : .float32
+            try ModelSaver(source.pretrained, dtype: dtype).save(session.trained.model.store, to: folder)
+            try source.tokenizer?.save(to: folder)
+            events.send(.saved(path: folder))
+        }
+        try group.barrier(label: "saving the model")
+    }
+}
+
+/// The moving parts of a run.
+final class TrainingSession {
+    let trained: TrainedModel
+    let loop: TrainingLoop
+    let evaluator: Evaluator?
+    let totalSteps: Int
+    let evaluationInterval: Int?
+    let trainedTokensPerEpoch: Int
+    var step = 0
+
+    init(_ recipe: Recipe, trained: TrainedModel, data: RunData, paddingID: Int32) throws {
+        let group = trained.engine.group
+        let batches = TrainingBatches(
+            data.training.samples, recipe.batchOptions(paddingID: paddingID), rank: group.rank,
+            worldSize: group.worldSize)
+        totalSteps = recipe.totalSteps(perEpoch: batches.stepsPerEpoch)
+        evaluationInterval = recipe.evaluationInterval(stepsPerEpoch: batches.stepsPerEpoch)
+        trainedTokensPerEpoch = data.training.report.trainedTokens
+        self.trained = trained
+        loop = TrainingLoop(
+            trained, schedule: recipe.learningRateSchedule(totalSteps: totalSteps), batches: batches)
+        evaluator = data.heldOut.map { heldOut in
+            let options = recipe.evaluationOptions(paddingID: paddingID)
+            let batches = EvaluationBatches(
+                heldOut.samples, options, rank: group.rank, worldSize: group.worldSize)
+            return Evaluator(trained, batches: batches)
+        }
+    }
+}
+
+extension LanguageModel {
+    /// Blocks are the units that hold neither embeddings nor head.
+    func isBlock(_ unit: Unit) -> Bool { unit.name.last?.isNumber ?? false }
+}

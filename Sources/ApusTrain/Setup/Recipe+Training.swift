@@ -1,0 +1,117 @@
+public import ApusConfig
+public import ApusData
+public import ApusOptim
+internal import ApusTensor
+public import ApusZeRO
+
+/// From the words of a recipe to the values that the parts of a run take.
+extension Recipe {
+    public var precision: PrecisionPolicy { model.usesBFloat16 ? .bfloat16 : .float32 }
+
+    public var engineOptions: EngineOptions {
+        var options = EngineOptions()
+        options.precision = precision
+        options.rule = optimizer.rule
+        options.weightDecay = optimizer.weightDecay
+        options.maximumGradientNorm = optimizer.maxGradNorm > 0 ? optimizer.maxGradNorm : nil
+        return options
+    }
+
+    /// Optimizer steps of the run.
+    public func totalSteps(perEpoch: Int) -> Int {
+        if let steps = batch.maxSteps { return steps }
+        return max(1, Int((batch.numEpochs * Double(perEpoch)).rounded(.up)))
+    }
+
+    public func learningRateSchedule(totalSteps: Int) -> LearningRateSchedule {
+        let ratio = schedule.warmupRatio.map {
+            LearningRateSchedule.warmupSteps(ratio: $0, totalSteps: totalSteps)
+        }
+        let warmup = min(schedule.warmupSteps ?? ratio ?? 0, totalSteps)
+        return LearningRateSchedule(
+            shape(totalSteps: totalSteps, warmup: warmup), peak: optimizer.learningRate,
+            warmupSteps: warmup, totalSteps: totalSteps)
+    }
+
+    public func batchOptions(paddingID: Int32) -> BatchOptions {
+        var options = BatchOptions()
+        options.microBatchSize = batch.microBatchSize
+        options.accumulationSteps = batch.gradientAccumulationSteps
+        options.paddingID = paddingID
+        options.packing = data.samplePacking
+        options.sequenceLength = data.sequenceLength
+        options.padsToSequenceLength = data.padToSequenceLength ?? data.samplePacking
+        options.shuffles = data.shuffleMergedDatasets
+        options.seed = UInt64(bitPattern: Int64(output.seed))
+        return options
+    }
+
+    public func evaluationOptions(paddingID: Int32) -> BatchOptions {
+        var options = batchOptions(paddingID: paddingID)
+        options.microBatchSize = evaluationBatchSize
+        options.accumulationSteps = 1
+        options.shuffles = false
+        return options
+    }
+
+    private var evaluationBatchSize: Int { batch.evalBatchSize ?? batch.microBatchSize }
+
+    private func shape(totalSteps: Int, warmup: Int) -> LearningRateSchedule.Shape {
+        switch schedule.name {
+        case .constant, .constantWithWarmup: return .constant
+        case .linear: return .linear
+        case .cosine: return .cosine(minimumRatio: schedule.cosineMinLRRatio ?? 0)
+        case .warmupStableDecay:
+            let decay = schedule.arguments.numDecaySteps ?? max(1, totalSteps / 10)
+            return .warmupStableDecay(
+                decaySteps: min(decay, totalSteps - warmup),
+                minimumRatio: schedule.arguments.minLRRatio)
+        }
+    }
+
+    /// Optimizer steps between evaluations; nil: only before and after.
+    public func evaluationInterval(stepsPerEpoch: Int) -> Int? {
+        if let steps = evaluation.evalSteps { return steps }
+        return evaluation.evalsPerEpoch.map { max(1, stepsPerEpoch / $0) }
+    }
+}
+
+extension OptimizerSettings {
+    var rule: any UpdateRule {
+        switch name.algorithm {
+        case .adamw: AdamW(beta1: adamBeta1, beta2: adamBeta2, epsilon: adamEpsilon)
+        case .sgd: SGD()
+        case .lion: Lion(beta1: adamBeta1, beta2: adamBeta2)
+        case .adafactor: Adafactor()
+        }
+    }
+}
+
+extension DatasetSettings {
+    /// What the data pipeline reads.
+    var source: DataSource {
+        DataSource(path: path, format: format, kind: kind)
+    }
+
+    private var format: DataFormat? {
+        switch fileType {
+        case .json: .json
+        case .text: .text
+        case nil: nil
+        }
+    }
+
+    private var kind: SampleKind {
+        switch sampleType {
+        case .completion, nil: return .completion(field: field)
+        case .inputIDs: return .tokens
+        case .chatTemplate:
+            var fields = ChatFields()
+            fields.messages = fieldMessages
+            fields.role = messagePropertyMappings.role
+            fields.content = messagePropertyMappings.content
+            fields.trainedRoles = Set(rolesToTrain)
+            return .chat(fields)
+        }
+    }
+}

@@ -1,0 +1,35 @@
+public import ApusConfig
+public import ApusData
+public import ApusTokenizer
+
+/// The samples of a run: what is trained on and what is held out.
+public struct RunData {
+    public let training: Dataset
+    public let heldOut: Dataset?
+
+    /// Reads and tokenises what the recipe names. Every rank does so by itself and gets the same.
+    public init(_ recipe: Recipe, tokenizer: Tokenizer?, vocabularySize: Int) throws {
+        var options = Dataset.Options()
+        options.sequenceLength = recipe.data.sequenceLength
+        options.excessLength = recipe.data.excessLengthStrategy == .drop ? .drop : .truncate
+        options.vocabularySize = vocabularySize
+        let encoder: any TextEncoder = tokenizer.map { DataEncoder($0) } ?? NoEncoder()
+        func load(_ settings: [DatasetSettings]) throws -> Dataset {
+            try Dataset.load(
+                settings.map(\.source), encoder: encoder, renderer: nil, options: options)
+        }
+        let all = try load(recipe.data.datasets)
+        if !recipe.data.testDatasets.isEmpty {
+            training = all
+            heldOut = try load(recipe.data.testDatasets)
+        } else if recipe.data.validationSetSize > 0 {
+            let seed = UInt64(bitPattern: Int64(recipe.output.seed))
+            let parts = all.split(validation: recipe.data.validationSetSize, seed: seed)
+            training = parts.training
+            heldOut = parts.validation.samples.count > 0 ? parts.validation : nil
+        } else {
+            training = all
+            heldOut = nil
+        }
+    }
+}
