@@ -1,6 +1,7 @@
 import ApusBase
 import ApusData
 import ApusFormats
+import ApusTokenizer
 import Testing
 
 #if canImport(Glibc)
@@ -13,23 +14,29 @@ import Testing
 struct ByteEncoder: TextEncoder {
     static let marks: [(text: String, id: Int32)] = [("<|im_start|>", 1), ("<|im_end|>", 2)]
 
-    func encode(_ text: String, addSpecialTokens: Bool) -> EncodedText {
+    func encode(_ text: String, addSpecialTokens: Bool) -> [Int32] {
+        encodeWithOffsets(text, addSpecialTokens: addSpecialTokens).ids
+    }
+
+    func encodeWithOffsets(_ text: String, addSpecialTokens: Bool) -> Encoding {
         let bytes = Array(text.utf8)
-        var ids: [Int32] = addSpecialTokens ? [3] : []
-        var ranges = addSpecialTokens ? [0..<0] : []
+        var encoding = Encoding()
+        if addSpecialTokens {
+            encoding.ids = [3]
+            encoding.offsets = [0..<0]
+        }
         var position = 0
         while position < bytes.count {
             let mark = Self.marks.first { bytes[position...].starts(with: $0.text.utf8) }
             let length = mark?.text.utf8.count ?? 1
-            ids.append(mark?.id ?? Int32(bytes[position]) + 10)
-            ranges.append(position..<(position + length))
+            encoding.ids.append(mark?.id ?? Int32(bytes[position]) + 10)
+            encoding.offsets.append(position..<(position + length))
             position += length
         }
-        return EncodedText(ids: ids, byteRanges: ranges)
+        return encoding
     }
 
     var endOfTextID: Int32? { 2 }
-    func isSpecial(_ id: Int32) -> Bool { id < 10 }
 
     /// The text of tokens, special ones as their marks.
     static func text(_ ids: some Sequence<Int32>) -> String {

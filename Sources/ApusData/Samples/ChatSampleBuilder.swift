@@ -1,4 +1,5 @@
 internal import ApusBase
+internal import ApusTokenizer
 
 /// Makes the token sequence of a conversation, in which the words of some roles are trained.
 struct ChatSampleBuilder {
@@ -28,15 +29,15 @@ struct ChatSampleBuilder {
             guard let role = message["role"]?.stringValue, let span else { continue }
             if fields.trainedRoles.contains(role) { trained.append(span) }
         }
-        return masked(encoder.encode(chat.text, addSpecialTokens: false), trained)
+        return masked(encoder.encodeWithOffsets(chat.text, addSpecialTokens: false), trained)
     }
 
     /// A token is trained when it begins inside a trained span: spans begin after the mark that
     /// opens the turn, and the model never produces that one itself.
-    private func masked(_ text: EncodedText, _ spans: [Range<Int>]) -> TokenizedSample {
+    private func masked(_ text: Encoding, _ spans: [Range<Int>]) -> TokenizedSample {
         var labels = [Int32](repeating: TokenizedSample.ignoredLabel, count: text.ids.count)
         var next = 0
-        for (position, range) in text.byteRanges.enumerated() {
+        for (position, range) in text.offsets.enumerated() {
             while next < spans.count, spans[next].upperBound <= range.lowerBound { next += 1 }
             guard next < spans.count else { break }
             if spans[next].contains(range.lowerBound) { labels[position] = text.ids[position] }

@@ -1,30 +1,21 @@
 public import ApusBase
+public import ApusTokenizer
 
 /// What the data needs of a tokenizer.
 public protocol TextEncoder: Sendable {
-    /// The tokens of the text, and for each token the UTF-8 bytes of the text it stands for.
+    /// The tokens of the text, and for each the UTF-8 bytes of the text that it stands for.
     ///
     /// - Parameter addSpecialTokens: whether to add what the model expects around a text, as a
     ///   beginning-of-text token. Chat templates write it themselves.
-    func encode(_ text: String, addSpecialTokens: Bool) -> EncodedText
+    func encodeWithOffsets(_ text: String, addSpecialTokens: Bool) -> Encoding
+
+    func encode(_ text: String, addSpecialTokens: Bool) -> [Int32]
 
     /// The token that ends a text or turn; nil when the model has none.
     var endOfTextID: Int32? { get }
-
-    /// Whether the token marks the end of a turn or text rather than standing for words.
-    func isSpecial(_ id: Int32) -> Bool
 }
 
-public struct EncodedText: Sendable, Hashable {
-    public var ids: [Int32]
-    public var byteRanges: [Range<Int>]
-
-    public init(ids: [Int32], byteRanges: [Range<Int>]) {
-        precondition(ids.count == byteRanges.count, "EncodedText: one byte range for each token")
-        self.ids = ids
-        self.byteRanges = byteRanges
-    }
-}
+extension Tokenizer: TextEncoder {}
 
 /// Writes a conversation as the text that the model was trained on.
 public protocol ChatRenderer: Sendable {

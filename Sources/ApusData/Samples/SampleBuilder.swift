@@ -35,7 +35,7 @@ struct SampleBuilder: Sendable {
     }
 
     private func completion(_ text: String) -> TokenizedSample {
-        let ids = withEnd(encoder.encode(text, addSpecialTokens: true).ids)
+        let ids = withEnd(encoder.encode(text, addSpecialTokens: true))
         return TokenizedSample(inputIDs: ids, labels: ids)
     }
 
@@ -47,8 +47,8 @@ struct SampleBuilder: Sendable {
     /// Both are tokenised apart, so that the boundary between what is given and what is trained is
     /// one between tokens, as it will be when the model continues a prompt.
     private func continuation(of prompt: String, by completion: String) -> TokenizedSample {
-        let given = encoder.encode(prompt, addSpecialTokens: true).ids
-        let trained = withEnd(encoder.encode(completion, addSpecialTokens: false).ids)
+        let given = encoder.encode(prompt, addSpecialTokens: true)
+        let trained = withEnd(encoder.encode(completion, addSpecialTokens: false))
         let ignored = [Int32](repeating: TokenizedSample.ignoredLabel, count: given.count)
         return TokenizedSample(inputIDs: given + trained, labels: ignored + trained)
     }
