@@ -100,6 +100,16 @@ import Testing
         #expect(failure { _ = try load(record, .chat()) }.contains(problem))
     }
 
+    @Test func textWithoutTokenizerSaysWhatToDo() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.write("a.txt", "one\n")
+        let problem = failure {
+            let source = DataSource(path: path, kind: .completion())
+            _ = try Dataset.load([source], encoder: nil, renderer: nil)
+        }
+        #expect(problem.contains("a.txt:1: text cannot be used: the model has no tokenizer"))
+    }
+
     @Test func aChatWithoutTemplateSaysWhatToDo() throws {
         let folder = try TemporaryFolder()
         let path = try folder.write("a.jsonl", "{\"messages\": []}")

@@ -66,6 +66,23 @@ import Testing
         #expect(try FilePaths.names(in: folder.path) == ["t.safetensors"])
     }
 
+    @Test func twoWritersOfOneFileDoNotMix() throws {
+        let folder = try TemporaryFolder()
+        let first = try OutputFile(path: folder / "f")
+        let problem = failure { _ = try OutputFile(path: folder / "f") }
+        #expect(problem.contains("another process is writing this file"))
+        try first.commit()
+        #expect(try bytes(folder / "f") == [])
+    }
+
+    @Test func whatAKilledRunLeftIsOverwritten() throws {
+        let folder = try TemporaryFolder()
+        _ = try folder.write("f.partial", [1, 2, 3])
+        try OutputFile.write("a", to: folder / "f")
+        #expect(try bytes(folder / "f") == [0x61])
+        #expect(try FilePaths.names(in: folder.path) == ["f"])
+    }
+
     @Test func aFolderThatIsMissingIsNamed() throws {
         let folder = try TemporaryFolder()
         #expect(

@@ -9,7 +9,7 @@ struct SampleBuilder: Sendable {
     }
 
     let kind: SampleKind
-    let encoder: any TextEncoder
+    let encoder: (any TextEncoder)?
     let renderer: (any ChatRenderer)?
 
     func sample(_ record: JSON) throws -> TokenizedSample {
@@ -17,10 +17,11 @@ struct SampleBuilder: Sendable {
             throw Fault(problem: "\(record.kind) where an object should stand")
         }
         switch kind {
-        case .completion(let field): return completion(try text(row, field))
-        case .chat(let fields): return try ChatSampleBuilder(fields, encoder, renderer).sample(row)
+        case .completion(let field): return try completion(try text(row, field))
+        case .chat(let fields):
+            return try ChatSampleBuilder(fields, try textEncoder, renderer).sample(row)
         case .promptCompletion(let prompt, let completion):
-            return continuation(of: try text(row, prompt), by: try text(row, completion))
+            return try continuation(of: try text(row, prompt), by: try text(row, completion))
         case .alpaca: return try alpaca(row)
         case .tokens: return try tokens(row)
         }
@@ -34,21 +35,34 @@ struct SampleBuilder: Sendable {
         return text
     }
 
-    private func completion(_ text: String) -> TokenizedSample {
-        let ids = withEnd(encoder.encode(text, addSpecialTokens: true))
+    private var textEncoder: any TextEncoder {
+        get throws(Fault) {
+            if let encoder { return encoder }
+            throw Fault(
+                problem: "text cannot be used: the model has no tokenizer",
+                remedy: "put tokenizer.json beside the model, or give input_ids")
+        }
+    }
+
+    private func completion(_ text: String) throws(Fault) -> TokenizedSample {
+        let encoder = try textEncoder
+        let ids = withEnd(encoder.encode(text, addSpecialTokens: true), encoder)
         return TokenizedSample(inputIDs: ids, labels: ids)
     }
 
-    private func withEnd(_ ids: [Int32]) -> [Int32] {
+    private func withEnd(_ ids: [Int32], _ encoder: any TextEncoder) -> [Int32] {
         guard let end = encoder.endOfTextID, ids.last != end else { return ids }
         return ids + [end]
     }
 
     /// Both are tokenised apart, so that the boundary between what is given and what is trained is
     /// one between tokens, as it will be when the model continues a prompt.
-    private func continuation(of prompt: String, by completion: String) -> TokenizedSample {
+    private func continuation(
+        of prompt: String, by completion: String
+    ) throws(Fault) -> TokenizedSample {
+        let encoder = try textEncoder
         let given = encoder.encode(prompt, addSpecialTokens: true)
-        let trained = withEnd(encoder.encode(completion, addSpecialTokens: false))
+        let trained = withEnd(encoder.encode(completion, addSpecialTokens: false), encoder)
         let ignored = [Int32](repeating: TokenizedSample.ignoredLabel, count: given.count)
         return TokenizedSample(inputIDs: given + trained, labels: ignored + trained)
     }
@@ -67,7 +81,7 @@ struct SampleBuilder: Sendable {
             prompt += "### Instruction:\n\(instruction)\n\n### Input:\n\(input)\n\n"
         }
         prompt += "### Response:\n"
-        return continuation(of: prompt, by: try text(row, "output"))
+        return try continuation(of: prompt, by: try text(row, "output"))
     }
 
     private func tokens(_ row: JSONObject) throws(Fault) -> TokenizedSample {

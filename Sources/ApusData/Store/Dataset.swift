@@ -23,10 +23,14 @@ public struct Dataset: Sendable {
 
     /// Reads and tokenises all sources, in their order.
     ///
+    /// - Parameters:
+    ///   - encoder: needed for all but tokenised samples.
+    ///   - renderer: needed for chats.
+    ///
     /// Throws `FileError` for files that cannot be read, ``DataError`` with the broken records of
     /// all files at once, ``EmptyDatasetError`` when no sample is left.
     public static func load(
-        _ sources: [DataSource], encoder: any TextEncoder, renderer: (any ChatRenderer)?,
+        _ sources: [DataSource], encoder: (any TextEncoder)?, renderer: (any ChatRenderer)?,
         options: Options = Options()
     ) throws -> Dataset {
         precondition(options.sequenceLength > 1, "Dataset.load: sequences of at least two tokens")

@@ -16,24 +16,40 @@ public final class OutputFile {
     public let path: String
     private let partialPath: String
     private var descriptor: Int32
-    private var isCommitted = false
+    /// Whether the partial file is this object's to remove.
+    private var ownsPartial = false
 
     /// - Parameter expectedSize: bytes that will be written, when known: reserved at once, so that
     ///   a full disk is reported before the work begins.
     public init(path: String, expectedSize: Int? = nil) throws(FileError) {
         self.path = path
         partialPath = path + ".partial"
-        descriptor = open(partialPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        descriptor = open(partialPath, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else {
-            isCommitted = true
             throw FileError.system(path, "create the file", code: errno)
         }
+        ownsPartial = flock(descriptor, LOCK_EX | LOCK_NB) == 0
+        guard ownsPartial else {
+            throw FileError(
+                path, "another process is writing this file",
+                likelyCause: "two runs share an output folder", remedy: "give each its own")
+        }
+        try emptyLeftover()
         if let expectedSize { try reserve(expectedSize) }
     }
 
     deinit {
+        if ownsPartial { unlink(partialPath) }
         if descriptor >= 0 { close(descriptor) }
-        if !isCommitted { unlink(partialPath) }
+    }
+
+    /// A run that was killed may have left its partial file.
+    private func emptyLeftover() throws(FileError) {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_size > 0 else { return }
+        guard ftruncate(descriptor, 0) == 0 else {
+            throw FileError.system(path, "empty what an earlier run left", code: errno)
+        }
     }
 
     private func reserve(_ size: Int) throws(FileError) {
@@ -58,17 +74,14 @@ public final class OutputFile {
 
     /// Syncs the file and gives it its name.
     public func commit() throws(FileError) {
-        precondition(!isCommitted, "OutputFile.commit: called twice for \(path)")
+        precondition(ownsPartial, "OutputFile.commit: called twice for \(path)")
         guard fsync(descriptor) == 0 else {
             throw FileError.system(path, "write the file to disk", code: errno)
         }
-        let closed = close(descriptor)
-        descriptor = -1
-        guard closed == 0 else { throw FileError.system(path, "close the file", code: errno) }
         guard rename(partialPath, path) == 0 else {
             throw FileError.system(path, "rename the finished file", code: errno)
         }
-        isCommitted = true
+        ownsPartial = false
         syncFolder()
     }
 
