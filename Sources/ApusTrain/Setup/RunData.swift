@@ -13,7 +13,7 @@ public struct RunData {
         options.sequenceLength = recipe.data.sequenceLength
         options.excessLength = recipe.data.excessLengthStrategy == .drop ? .drop : .truncate
         options.vocabularySize = vocabularySize
-        let encoder: any TextEncoder = tokenizer.map { DataEncoder($0) } ?? NoEncoder()
+        let encoder: any TextEncoder = tokenizer ?? NoEncoder()
         func load(_ settings: [DatasetSettings]) throws -> Dataset {
             try Dataset.load(
                 settings.map(\.source), encoder: encoder, renderer: nil, options: options)

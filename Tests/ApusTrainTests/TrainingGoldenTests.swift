@@ -1,0 +1,41 @@
+import Testing
+
+/// Twenty optimizer steps equal those of PyTorch and transformers, however the work is split.
+@Suite struct TrainingGoldenTests {
+    @Test(arguments: TrainingGolden.adamw + TrainingGolden.otherRules)
+    func equalsPyTorch(_ golden: TrainingGolden) throws {
+        try compare(golden.run(.init()), golden.expected(), tolerance: 1e-4)
+    }
+
+    @Test func bfloat16FollowsPyTorch() throws {
+        let golden = TrainingGolden.bfloat16
+        try compare(golden.run(.init()), golden.expected(), tolerance: 2e-2)
+    }
+
+    @Test(
+        arguments: TrainingGolden.adamw,
+        [
+            TrainingGolden.Split(ranks: 2, microBatchSize: 2),
+            .init(microBatchSize: 2, accumulationSteps: 2),
+            .init(ranks: 4, microBatchSize: 1),
+            .init(ranks: 3, microBatchSize: 2),
+            .init(recomputes: true),
+        ])
+    func doesNotDependOnTheSplit(_ golden: TrainingGolden, _ split: TrainingGolden.Split) throws {
+        // Three ranks of two sequences take six a step: only the first step is the same.
+        let whole = try golden.run(.init(microBatchSize: split.ranks == 3 ? 6 : 4))
+        try compare(golden.run(split), whole, tolerance: 1e-5)
+    }
+
+    private func compare(
+        _ steps: [TrainingGolden.Step], _ expected: [TrainingGolden.Step], tolerance: Double
+    ) throws {
+        try #require(steps.count == expected.count)
+        for (index, (step, wanted)) in zip(steps, expected).enumerated() {
+            func isNear(_ a: Double, _ b: Double) -> Bool { abs(a - b) <= tolerance * abs(b) }
+            #expect(isNear(step.loss, wanted.loss), "loss of step \(index + 1)")
+            #expect(isNear(step.gradientNorm, wanted.gradientNorm), "norm of step \(index + 1)")
+            #expect(abs(step.learningRate - wanted.learningRate) < 1e-9, "rate of step \(index + 1)")
+        }
+    }
+}
