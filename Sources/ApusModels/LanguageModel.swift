@@ -20,8 +20,11 @@ public protocol LanguageModel: AnyObject {
 extension LanguageModel {
     /// Tokens `[batch, length]` -> logits `[batch, length, vocabulary]`.
     public func logits(_ tokens: Tensor, _ context: SequenceContext = SequenceContext()) -> Tensor {
-        hiddenStates(tokens, context).linear(weight: head)
+        logits(ofHidden: hiddenStates(tokens, context))
     }
+
+    /// Hidden states `[..., width]` -> logits `[..., vocabulary]`.
+    func logits(ofHidden hidden: Tensor) -> Tensor { hidden.linear(weight: head) }
 
     /// The sum of the losses of all tokens that have a label, each label belonging to its own position:
     /// the model predicts label i from the tokens before it.

@@ -1,6 +1,6 @@
 internal import ApusTensor
 
-/// Keys and values of the tokens so far, per layer, in memory that is allocated once.
+/// Keys and values of the tokens so far, per layer, in memory that doubles when it is full.
 public final class KeyValueCache {
     /// Tokens cached by every layer.
     public private(set) var length = 0
@@ -32,11 +32,24 @@ public final class KeyValueCache {
     }
 
     private func store(_ slot: inout Tensor?, _ new: Tensor, _ count: Int) -> Tensor {
-        var shape = new.shape
-        shape[2] = capacity
-        let memory = slot ?? .empty(shape, dtype: new.dtype, device: new.device)
+        let memory = memory(slot, for: new, length: length + count)
         slot = memory
         memory.slice(2, length..<length + count).copyInPlace(from: new)
         return memory.slice(2, 0..<length + count)
     }
+
+    /// Memory of at least `wanted` tokens that begins with what the slot holds.
+    private func memory(_ slot: Tensor?, for new: Tensor, length wanted: Int) -> Tensor {
+        let present = slot?.size(2) ?? 0
+        if let slot, wanted <= present { return slot }
+        var shape = new.shape
+        shape[2] = min(capacity, max(wanted, 2 * present, Self.smallest))
+        let memory = Tensor.empty(shape, dtype: new.dtype, device: new.device)
+        if let slot, length > 0 {
+            memory.slice(2, 0..<length).copyInPlace(from: slot.slice(2, 0..<length))
+        }
+        return memory
+    }
+
+    private static let smallest = 64
 }
