@@ -12,6 +12,21 @@ public enum SampleKind: Sendable, Hashable {
     case tokens
 }
 
+extension SampleKind {
+    /// All settings in words, the same in every process (sets print in a different order in each).
+    var identity: String {
+        switch self {
+        case .completion(let field): "completion \(field)"
+        case .promptCompletion(let prompt, let completion): "prompt \(prompt) \(completion)"
+        case .alpaca: "alpaca"
+        case .tokens: "tokens"
+        case .chat(let fields):
+            "chat \(fields.messages) \(fields.tools) \(fields.role) \(fields.content)"
+                + " \(fields.roleNames.sorted { $0.key < $1.key }) \(fields.trainedRoles.sorted())"
+        }
+    }
+}
+
 /// Where a record keeps its conversation.
 public struct ChatFields: Sendable, Hashable {
     public var messages = "messages"

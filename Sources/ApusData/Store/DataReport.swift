@@ -1,4 +1,4 @@
-internal import ApusBase
+public import ApusBase
 
 /// What became of the records of a data set: everything that was read is accounted for.
 public struct DataReport: Sendable, Hashable {
@@ -57,5 +57,43 @@ extension DataReport: CustomStringConvertible {
         if truncated > 0 { text += "; truncated \(truncated)" }
         if split > 0 { text += "; split \(split)" }
         return text
+    }
+}
+
+extension DataReport {
+    private static var counts: [(name: String, path: WritableKeyPath<DataReport, Int>)] {
+        [
+            ("records", \.records), ("samples", \.samples), ("truncated", \.truncated),
+            ("split", \.split), ("tokens", \.tokens), ("trained_tokens", \.trainedTokens),
+            ("longest_sample", \.longestSample), ("longest_record", \.longestRecord),
+        ]
+    }
+
+    /// The account as a JSON object.
+    public var json: JSON {
+        var object = JSONObject()
+        for (name, path) in Self.counts { object[name] = .integer(self[keyPath: path]) }
+        var drops = JSONObject()
+        for reason in DropReason.allCases {
+            if let count = dropped[reason] { drops[reason.rawValue] = .integer(count) }
+        }
+        object["dropped"] = .object(drops)
+        return .object(object)
+    }
+
+    /// Nil when `json` is not what ``json`` makes.
+    init?(json: JSON) {
+        self.init()
+        for (name, path) in Self.counts {
+            guard let count = json[name]?.intValue else { return nil }
+            self[keyPath: path] = count
+        }
+        guard let drops = json["dropped"]?.objectValue else { return nil }
+        for (name, count) in drops.members {
+            guard let reason = DropReason(rawValue: name), let count = count.intValue else {
+                return nil
+            }
+            dropped[reason] = count
+        }
     }
 }

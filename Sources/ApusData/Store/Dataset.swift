@@ -17,6 +17,8 @@ public struct Dataset: Sendable {
         public var excessLength = ExcessLength.drop
         /// Ids from here on are refused: the model has no embedding for them.
         public var vocabularySize: Int?
+        /// Where to find the result of an earlier run, and to leave this one.
+        public var cache: DatasetCache?
 
         public init() {}
     }
@@ -34,24 +36,35 @@ public struct Dataset: Sendable {
         options: Options = Options()
     ) throws -> Dataset {
         precondition(options.sequenceLength > 1, "Dataset.load: sequences of at least two tokens")
+        let found = try sources.map { ($0, try DataPaths.expand($0.path, format: $0.format)) }
+        let key = try options.cache?.key(found, options)
+        if let key, let known = options.cache?.read(key) { return known }
         var loader = DatasetLoader(options)
-        for source in sources {
+        for (source, files) in found {
             precondition(source.weight >= 0, "Dataset.load: a negative weight of \(source.path)")
             let builder = SampleBuilder(kind: source.kind, encoder: encoder, renderer: renderer)
-            for path in try DataPaths.expand(source.path, format: source.format) {
-                guard let format = source.format ?? DataFormat(path: path) else {
-                    throw FileError(
-                        path, "its name does not tell how it stores samples",
-                        remedy: "set ds_type to json, text or csv")
-                }
-                try loader.load(try format.open(path), builder, weight: source.weight)
+            for path in files {
+                let file = try open(path, source.format)
+                try loader.load(file, builder, weight: source.weight)
             }
         }
         let dataset = try loader.finished()
         guard dataset.samples.count > 0 else {
             throw EmptyDatasetError(paths: sources.map(\.path), report: dataset.report)
         }
+        if let key { try options.cache?.write(dataset, key) }
         return dataset
+    }
+
+    private static func open(
+        _ path: String, _ format: DataFormat?
+    ) throws(FileError) -> any RecordFile {
+        guard let format = format ?? DataFormat(path: path) else {
+            throw FileError(
+                path, "its name does not tell how it stores samples",
+                remedy: "set ds_type to json, text or csv")
+        }
+        return try format.open(path)
     }
 
     /// Takes samples away for evaluation: the same ones for the same seed, whatever else changes.

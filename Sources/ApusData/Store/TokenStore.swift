@@ -2,10 +2,12 @@ internal import CApusHost
 
 /// Many token sequences end to end in memory: eight bytes a token, none a sequence object.
 public struct TokenStore: Sendable {
-    private(set) var inputIDs: [Int32] = []
-    private(set) var labels: [Int32] = []
-    private var ends: [Int] = []
-    private var trained: [Int32] = []
+    var inputIDs: [Int32] = []
+    var labels: [Int32] = []
+    /// Where each sequence ends.
+    var ends: [Int] = []
+    /// Trained tokens of each sequence.
+    var trained: [Int32] = []
 
     public init() {}
 
