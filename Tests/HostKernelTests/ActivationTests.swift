@@ -69,34 +69,39 @@ import Testing
         #expect(dGate.values == [0, 0, 0.5, 1, 1])
     }
 
-    @Test("Rotation follows rotate_half and is undone by its inverse", arguments: [(8, 8), (70, 36)])
+    @Test("Rotation follows rotate_half; its inverse undoes it", arguments: [(8, 8), (70, 36)])
     func rotary(width: Int, rotary: Int) {
         let tokens = 5, heads = 3, half = rotary / 2
         var random = SplitMix64(seed: 3)
         let input = random.memory(tokens * heads * width, APUS_FLOAT32)
-        let angles = random.floats(9 * half, in: 0...6)
+        let angles = random.floats(tokens * half, in: 0...6)
         let cosines = KernelMemory(angles.map { cosf($0) })
         let sines = KernelMemory(angles.map { sinf($0) })
-        let positions: [Int64] = [0, 8, 3, 3, 1]
-        let output = KernelMemory(zeros: input.count), back = KernelMemory(zeros: input.count)
-        positions.withUnsafeBufferPointer { positions in
-            let rotation = apus_rotation(
-                tokens: tokens, heads: heads, width: width, rotary: rotary,
-                cosines: cosines.pointer, sines: sines.pointer, positions: positions.baseAddress)
-            apus_rotary_apply(rotation, output.mutable, input.floats, 0)
-            apus_rotary_apply(rotation, back.mutable, output.floats, 1)
-        }
+        let turned = KernelMemory(zeros: input.count), back = KernelMemory(zeros: input.count)
+        // Heads lie apart in `turned`, tokens in the others.
+        var rotation = apus_rotation(
+            tokens: tokens, heads: heads, width: width, rotary: rotary,
+            cosines: cosines.pointer, sines: sines.pointer, table_stride: half,
+            token_stride: heads * width, head_stride: width, output_token_stride: width,
+            output_head_stride: tokens * width)
+        apus_rotary_apply(rotation, turned.mutable, input.floats, 0)
+        swap(&rotation.token_stride, &rotation.output_token_stride)
+        swap(&rotation.head_stride, &rotation.output_head_stride)
+        apus_rotary_apply(rotation, back.mutable, turned.floats, 1)
         let x = input.doubles, allCosines = cosines.doubles, allSines = sines.doubles
         var expected = x
         for index in 0..<tokens * heads {
-            let angle = Int(positions[index / heads]) * half, start = index * width
+            let (token, head) = (index / heads, index % heads)
+            let angle = token * half, start = index * width
+            let end = (head * tokens + token) * width
+            for i in rotary..<width { expected[end + i] = x[start + i] }
             for i in 0..<half {
                 let c = allCosines[angle + i], s = allSines[angle + i]
-                expected[start + i] = x[start + i] * c - x[start + half + i] * s
-                expected[start + half + i] = x[start + half + i] * c + x[start + i] * s
+                expected[end + i] = x[start + i] * c - x[start + half + i] * s
+                expected[end + half + i] = x[start + half + i] * c + x[start + i] * s
             }
         }
-        #expect(deviation(output.doubles, expected) <= 1e-6)
+        #expect(deviation(turned.doubles, expected) <= 1e-6)
         #expect(deviation(back.doubles, x) <= 1e-6)
     }
 }

@@ -64,12 +64,15 @@ void apus_swiglu_backward(struct apus_mutable_floats gate_gradient,
 
 // MARK: Rotary embedding (Su et al. 2021)
 
-/// Tokens of `heads` vectors of `width` elements. The first `rotary` elements of each turn in
-/// pairs (i, i + rotary / 2), as HuggingFace's `rotate_half` lays them out; the rest is copied.
+/// Tokens of `heads` vectors of `width` elements, which may be part of something larger: strides
+/// count elements. The first `rotary` elements of a vector turn in pairs (i, i + rotary / 2), as
+/// HuggingFace's `rotate_half` lays them out; the rest is copied.
 struct apus_rotation {
     size_t tokens, heads, width, rotary;
-    const float *cosines, *sines; ///< [positions, rotary / 2]
-    const int64_t *positions;     ///< of each token
+    const float *cosines, *sines; ///< those of a token's pairs lie together
+    size_t table_stride;          ///< elements from one token's to the next one's
+    size_t token_stride, head_stride;               ///< of the input
+    size_t output_token_stride, output_head_stride;
 };
 
 /// `output` may be `input`. Backward is the rotation by the opposite angles: `inverse`.

@@ -39,24 +39,23 @@ void apus_swiglu_backward(struct apus_mutable_floats gate_gradient,
     }
 }
 
-/// One vector of one head.
+/// One vector of one head, `start` and `end` being its offsets in input and output.
 static void rotate_vector(const struct kernels *kernels, struct apus_rotation rotation,
-                          struct apus_mutable_floats output, struct apus_floats input,
-                          size_t start, size_t position, float sign) {
+                          struct apus_mutable_floats output, size_t end,
+                          struct apus_floats input, size_t start, size_t token, float sign) {
     float a[APUS_TILE], b[APUS_TILE], c[APUS_TILE], d[APUS_TILE];
     size_t half = rotation.rotary / 2;
-    const float *cosines = rotation.cosines + position * half;
-    const float *sines = rotation.sines + position * half;
+    const float *cosines = rotation.cosines + token * rotation.table_stride;
+    const float *sines = rotation.sines + token * rotation.table_stride;
     for (size_t i = 0; i < half; i += APUS_TILE) {
         size_t n = apus_tile_length(i, half);
-        size_t low = start + i, high = start + half + i;
-        const float *from_low = apus_widened(kernels, input, low, a, n);
-        const float *from_high = apus_widened(kernels, input, high, b, n);
-        float *to_low = apus_target(output, low, c);
-        float *to_high = apus_target(output, high, d);
-        kernels->rotate(to_low, to_high, from_low, from_high, cosines + i, sines + i, sign, n);
-        apus_narrow(kernels, output, low, to_low, n);
-        apus_narrow(kernels, output, high, to_high, n);
+        const float *low = apus_widened(kernels, input, start + i, a, n);
+        const float *high = apus_widened(kernels, input, start + half + i, b, n);
+        float *to_low = apus_target(output, end + i, c);
+        float *to_high = apus_target(output, end + half + i, d);
+        kernels->rotate(to_low, to_high, low, high, cosines + i, sines + i, sign, n);
+        apus_narrow(kernels, output, end + i, to_low, n);
+        apus_narrow(kernels, output, end + half + i, to_high, n);
     }
 }
 
@@ -64,16 +63,16 @@ void apus_rotary_apply(struct apus_rotation rotation, struct apus_mutable_floats
                        struct apus_floats input, int inverse) {
     const struct kernels *kernels = apus_kernels();
     size_t rest = rotation.width - rotation.rotary;
+    float sign = inverse ? -1 : 1;
     for (size_t token = 0; token < rotation.tokens; token++) {
-        size_t position = (size_t)rotation.positions[token];
         for (size_t head = 0; head < rotation.heads; head++) {
-            size_t start = (token * rotation.heads + head) * rotation.width;
-            rotate_vector(kernels, rotation, output, input, start, position, inverse ? -1 : 1);
-            if (rest > 0) {
-                size_t offset = start + rotation.rotary;
-                apus_cast(apus_mutable_floats_at(output, offset), apus_floats_at(input, offset),
-                          rest);
-            }
+            size_t start = token * rotation.token_stride + head * rotation.head_stride;
+            size_t end
+                = token * rotation.output_token_stride + head * rotation.output_head_stride;
+            rotate_vector(kernels, rotation, output, end, input, start, token, sign);
+            if (rest == 0) continue;
+            apus_cast(apus_mutable_floats_at(output, end + rotation.rotary),
+                      apus_floats_at(input, start + rotation.rotary), rest);
         }
     }
 }
