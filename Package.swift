@@ -55,7 +55,7 @@ let package = Package(
         // Foundations.
         library("ApusFormats", ["ApusBase", "CApusHost"]),
         library("ApusShard", ["ApusBase"]),
-        library("ApusTensor", ["ApusBase", "CApusTorch"]),
+        library("ApusTensor", ["ApusBase", "CApusTorch", "CApusHost"]),
 
         // Services.
         library("ApusComm", ["ApusBase", "ApusTensor", "CApusTorch", "CApusHost"]),

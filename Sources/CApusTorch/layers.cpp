@@ -1,14 +1,9 @@
 // Layers and losses.
 #include "boundary.hpp"
+#include "fused.hpp"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/add.h>
-#include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/mean.h>
-#include <ATen/ops/mul.h>
-#include <ATen/ops/rsqrt.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 
 #include <cmath>
@@ -27,12 +22,7 @@ apus_status apus_layer_norm(apus_tensor_t x, const int64_t *shape, int32_t rank,
     });
 }
 apus_status apus_rms_norm(apus_tensor_t x, apus_tensor_t weight, double epsilon, apus_out_t out) {
-    return making(out, [&] {
-        at::Tensor wide = x->value.to(at::kFloat);
-        at::Tensor variance = at::mean(wide * wide, {-1}, /*keepdim=*/true);
-        at::Tensor normalized = (wide * at::rsqrt(variance + epsilon)).to(x->value.scalar_type());
-        return weight->value * normalized;
-    });
+    return making(out, [&] { return rms_norm(x->value, weight->value, epsilon); });
 }
 apus_status apus_attention(apus_tensor_t query, apus_tensor_t key, apus_tensor_t value,
                            apus_optional_tensor_t mask, double dropout, bool causal, double scale, bool grouped,
@@ -46,7 +36,7 @@ apus_status apus_attention(apus_tensor_t query, apus_tensor_t key, apus_tensor_t
 apus_status apus_cross_entropy(apus_tensor_t logits, apus_tensor_t targets, apus_loss_reduction reduction,
                                int64_t ignore_index, double label_smoothing, apus_out_t out) {
     return making(out, [&] {
-        return at::cross_entropy_loss(logits->value, targets->value, {}, reduction, ignore_index, label_smoothing);
+        return cross_entropy(logits->value, targets->value, reduction, ignore_index, label_smoothing);
     });
 }
 apus_status apus_dropout(apus_tensor_t x, double probability, bool training, apus_out_t out) {

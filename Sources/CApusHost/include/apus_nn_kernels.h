@@ -14,13 +14,13 @@ static inline size_t apus_float_size(enum apus_float_format format) {
 
 /// The run that starts `offset` elements later.
 static inline struct apus_floats apus_floats_at(struct apus_floats floats, size_t offset) {
-    const char *data = floats.data;
+    const char *data = (const char *)floats.data;
     return (struct apus_floats){data + offset * apus_float_size(floats.format), floats.format};
 }
 
 static inline struct apus_mutable_floats apus_mutable_floats_at(struct apus_mutable_floats floats,
                                                                 size_t offset) {
-    char *data = floats.data;
+    char *data = (char *)floats.data;
     return (struct apus_mutable_floats){data + offset * apus_float_size(floats.format),
                                         floats.format};
 }
