@@ -21,6 +21,8 @@ public struct EngineOptions: Sendable {
     public var precision = PrecisionPolicy.float32
     public var rule: any UpdateRule = AdamW()
     public var weightDecay = 0.0
+    /// Whether norms and biases decay too, which custom spares.
+    public var decaysEverything = false
     /// Clips the global norm; nil does not.
     public var maximumGradientNorm: Double?
 
@@ -57,6 +59,11 @@ public final class Engine {
     ) {
         self.options = options
         self.group = group
+        let specs = specs.map { spec in
+            var spec = spec
+            spec.decays = spec.decays || options.decaysEverything
+            return spec
+        }
         let layout = ModelLayout(specs: specs, unitNames: unitNames, worldSize: group.worldSize)
         self.layout = layout
         reductions = ReductionOrder(

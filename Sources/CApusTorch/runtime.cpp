@@ -15,6 +15,29 @@ const char *apus_torch_version(void) { return TORCH_VERSION; }
 void apus_set_thread_count(int32_t count) { at::set_num_threads(count); }
 int32_t apus_thread_count(void) { return at::get_num_threads(); }
 
+const char *apus_torch_library_path(void) {
+    static const std::string path = [] {
+        Dl_info info;
+        auto address = reinterpret_cast<const void *>(&at::get_num_threads);
+        return std::string(dladdr(address, &info) && info.dli_fname ? info.dli_fname : "");
+    }();
+    return path.c_str();
+}
+
+// The class is compiled into libtorch_cpu when that was built with Gloo.
+bool apus_has_gloo(void) {
+    return dlsym(RTLD_DEFAULT, "_ZTVN4c10d16ProcessGroupGlooE") != nullptr;
+}
+
+const char *apus_nccl_unavailable_reason(void) {
+    static const std::string reason = [] {
+        if (dlopen("libnccl.so.2", RTLD_LAZY | RTLD_LOCAL)) return std::string();
+        const char *error = dlerror();
+        return std::string(error ? error : "libnccl.so.2 not found");
+    }();
+    return reason.c_str();
+}
+
 static std::string cuda_reason;
 
 // A CPU build of libtorch has no libtorch_cuda.so; a CUDA build registers its device guard when loaded.

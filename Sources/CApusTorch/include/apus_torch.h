@@ -288,6 +288,11 @@ bool apus_catch_record(apus_status, const char *message);
 // --- The machine (runtime.cpp) ----------------------------------------------------------------------------------------------
 
 const char *apus_torch_version(void);
+// The file that libtorch was loaded from.
+const char *apus_torch_library_path(void);
+bool apus_has_gloo(void);
+// Why libnccl.so.2 cannot be loaded; empty when it can.
+const char *apus_nccl_unavailable_reason(void);
 void apus_set_thread_count(int32_t count);
 int32_t apus_thread_count(void);
 int32_t apus_cuda_device_count(void);

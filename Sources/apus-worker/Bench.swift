@@ -1,0 +1,40 @@
+import ApusTrain
+import ArgumentParser
+
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Measures this machine.", subcommands: [BenchTrain.self])
+}
+
+/// One rank of `apus bench train`; rank 0 prints the result.
+struct BenchTrain: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "train", abstract: "Training steps of a Llama on made-up tokens.")
+
+    @Option var hidden = 384
+    @Option var layers = 10
+    @Option var heads = 6
+    @Option var intermediate = 1024
+    @Option var vocabulary = 8192
+    @Option var sequence = 256
+    @Option var steps = 20
+    @Option var dtype = "fp32"
+    @Option var weights: String?
+
+    func run() throws {
+        RankProcess.run { group, _ in
+            var options = TrainingBenchmark.Options()
+            options.hidden = hidden
+            options.layers = layers
+            options.heads = heads
+            options.intermediate = intermediate
+            options.vocabulary = vocabulary
+            options.sequence = sequence
+            options.steps = steps
+            options.usesBFloat16 = dtype == "bf16"
+            options.weights = weights
+            let result = try TrainingBenchmark(options, group: group).run()
+            if group.rank == 0 { print(result.text()) }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+import ApusBase
+import ApusComm
+import ApusTensor
+import ApusTrain
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// One rank of a job: joins the others, runs, and leaves with its last words.
+enum RankProcess {
+    private static let stopRequested = Atomic(false)
+
+    /// Whether Ctrl-C or SIGTERM has arrived.
+    static var wantsStop: Bool { stopRequested.load(ordering: .relaxed) }
+
+    /// Joins the ranks that the environment describes and runs `body`. An error is reported on the event
+    /// stream, to the peers and on standard error, and ends the process with code 1.
+    static func run(_ body: (any ProcessGroup, EventStream) throws -> Void) -> Never {
+        for signalNumber in [SIGINT, SIGTERM] {
+            signal(signalNumber) { _ in
+                RankProcess.stopRequested.store(true, ordering: .relaxed)
+            }
+        }
+        let events = EventStream(descriptor: environment("APUS_EVENTS_FD").flatMap { Int32($0) })
+        if let threads = environment("OMP_NUM_THREADS").flatMap({ Int($0) }), threads > 0 {
+            Runtime.threadCount = threads
+        }
+        var group: (any ProcessGroup)?
+        do {
+            let joined = try WorldEnvironment.current().makeProcessGroup()
+            group = joined
+            try body(joined, events)
+            joined.leave(nil)
+            exit(wantsStop ? 130 : 0)
+        } catch {
+            let rank = environment("RANK").flatMap { Int($0) } ?? 0
+            let message = describe(error)
+            events.send(.error(rank: rank, message: message))
+            group?.leave(message)
+            fputs("rank \(rank): \(message)\n", stderr)
+            exit(1)
+        }
+    }
+
+    static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+}
+
+/// An error in words: operational errors have some of their own.
+func describe(_ error: any Error) -> String {
+    (error as? any OperationalError)?.description ?? String(describing: error)
+}

@@ -1,0 +1,20 @@
+import ApusConfig
+import ApusTrain
+import ArgumentParser
+
+/// One rank of `apus train`.
+struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "One rank of 'apus train'.")
+
+    @Option(help: "The resolved recipe, as 'apus train' writes it.")
+    var resolved: String
+
+    func run() throws {
+        RankProcess.run { group, events in
+            let recipe = try ResolvedRecipe(resolvedFile: resolved)
+            let run = TrainingRun(
+                recipe, group: group, events: events, wantsStop: { RankProcess.wantsStop })
+            _ = try run.run()
+        }
+    }
+}
