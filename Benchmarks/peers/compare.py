@@ -68,29 +68,36 @@ def parse(text):
     return None
 
 
+def supervise(arguments, environment, log, limit):
+    """What the command printed, and its exit code."""
+    # A group of its own, so that a run past its limit takes its ranks along.
+    with subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=log, text=True,
+                          start_new_session=True) as process:
+        try:
+            return process.communicate(timeout=limit)[0], process.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise SystemExit(f"compare: not done after {limit} s; see {log.name}\n"
+                             f"  {' '.join(arguments)}") from None
+
+
 def run(system, options, weights, log):
     port = random.randint(20000, 60000)
     arguments, extra = command(system, options, weights, port)
     environment = {**os.environ, **extra, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
                    "TRANSFORMERS_VERBOSITY": "error"}
     machine, own, start = machine_seconds(), own_seconds(), time.time()
-    # A group of its own, so that a run past its limit takes its ranks along.
-    with subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=log, text=True,
-                          start_new_session=True) as process:
-        try:
-            output, _ = process.communicate(timeout=options.limit)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise SystemExit(f"compare: {system} was not done after {options.limit} s; "
-                             f"see {log.name}\n  {' '.join(arguments)}") from None
+    try:
+        output, code = supervise(arguments, environment, log, options.limit)
+    finally:
+        # DeepSpeed never unlinks its shared-memory buffers; dozens of runs would fill the memory.
+        for left in glob.glob(f"/dev/shm/deepspeed_*_{os.getuid()}_*{port}*"):
+            os.unlink(left)
     wall = time.time() - start
-    # DeepSpeed never unlinks its shared-memory buffers; dozens of runs would fill the memory.
-    for left in glob.glob(f"/dev/shm/deepspeed_*_{os.getuid()}_*{port}*"):
-        os.unlink(left)
     result = parse(output)
-    if process.returncode or result is None:
+    if code or result is None:
         raise SystemExit(
-            f"compare: {system} ended with code {process.returncode} and "
+            f"compare: {system} ended with code {code} and "
             f"{'a' if result else 'no'} result; see {log.name}\n  {' '.join(arguments)}")
     others = (machine_seconds() - machine - (own_seconds() - own)) / wall
     if "first_step_at" in result:
