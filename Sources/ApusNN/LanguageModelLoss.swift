@@ -62,30 +62,12 @@ private struct HeadChunks {
         let headGradient = forHead ? head.zerosLike() : nil
         for range in ranges {
             let piece = hidden[range]
-            let logits = piece.linear(weight: head).to(.float32)
-            let (loss, gradient) = logits.crossEntropyWithGradient(labels[range])
-            total.addInPlace(loss)
-            let narrow = gradient.to(hidden.dtype)
-            hiddenGradient?[range].copyInPlace(from: narrow.matmul(head))
-            headGradient?.addProductInPlace(narrow.transposed, piece)
+            let logits = piece.linear(weight: head)
+            total.addInPlace(logits.crossEntropyConsumingLogits(labels[range]))
+            // The logits have become their gradient.
+            hiddenGradient?[range].copyInPlace(from: logits.matmul(head))
+            headGradient?.addProductInPlace(logits.transposed, piece)
         }
         return (total, hiddenGradient, headGradient)
-    }
-}
-
-extension Tensor {
-    /// The summed loss of logits `[rows, classes]` and its gradient: softmax minus one at the label, zero
-    /// for ignored rows. The logits are used up.
-    fileprivate func crossEntropyWithGradient(_ labels: Tensor) -> (loss: Tensor, gradient: Tensor) {
-        let logProbabilities = logSoftmax()
-        let isTrained = labels.isNotEqual(to: -100)
-        let targets = labels.clamp(min: 0).unsqueeze(-1)
-        let picked = logProbabilities.gather(-1, index: targets).squeeze(-1)
-        let weights = isTrained.to(.float32)
-        let loss = -(picked * weights).sum()
-        let gradient = logProbabilities.exp()
-        let minusOne = Tensor.full(targets.shape, -1, device: device)
-        let shifted = gradient.scatterAdd(-1, index: targets, source: minusOne)
-        return (loss, shifted * weights.unsqueeze(-1))
     }
 }

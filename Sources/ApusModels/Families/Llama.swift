@@ -177,7 +177,7 @@ struct LlamaFeedForward {
         down = linear("down_proj", c.feedForwardWidth, c.width)
     }
 
-    func callAsFunction(_ x: Tensor) -> Tensor { down(gate(x).silu() * up(x)) }
+    func callAsFunction(_ x: Tensor) -> Tensor { down(gate(x).swiGLU(up(x))) }
 }
 
 // MARK: - config.json

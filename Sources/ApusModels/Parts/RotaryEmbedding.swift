@@ -194,10 +194,5 @@ public struct RotaryTables {
     }
 
     /// Rotates queries or keys `[batch, heads, length, width]`; component i pairs with i + width / 2.
-    func rotate(_ x: Tensor) -> Tensor {
-        let half = x.size(-1) / 2
-        let parts = x.split([half, half])
-        let turned = Tensor.concatenate([-parts[1], parts[0]], dim: -1)
-        return x * cosines + turned * sines
-    }
+    func rotate(_ x: Tensor) -> Tensor { x.rotated(cosines: cosines, sines: sines) }
 }
