@@ -101,7 +101,7 @@ let package = Package(
             name: "ApusTestSupport", dependencies: ["ApusBase", "ApusFormats", "ApusTensor"],
             path: "Tests/ApusTestSupport", swiftSettings: strict),
         tests("ApusBaseTests", ["ApusBase"]),
-        tests("ApusFormatsTests", ["ApusBase", "ApusFormats"]),
+        tests("ApusFormatsTests", ["ApusBase", "ApusFormats"], data: ["Goldens"]),
         tests("ApusShardTests", ["ApusBase", "ApusShard"]),
         tests("ApusTensorTests", ["ApusBase", "ApusTensor", "ApusTestSupport"]),
         .target(
@@ -109,24 +109,24 @@ let package = Package(
             path: "Tests/CommConformance", swiftSettings: strict),
         tests("ApusCommTests", ["ApusBase", "ApusTensor", "ApusComm", "CommConformance"]),
         tests("HostKernelTests", ["ApusBase", "CApusHost"]),
-        tests("ApusOptimTests", ["ApusBase", "ApusOptim"]),
+        tests("ApusOptimTests", ["ApusBase", "ApusOptim"], data: ["Fixtures"]),
         tests("ApusLaunchTests", ["ApusBase", "ApusLaunch"]),
         tests("ApusConfigTests", ["ApusBase", "ApusConfig"]),
         tests("ApusNNTests", ["ApusBase", "ApusTensor", "ApusNN", "ApusTestSupport"]),
         tests(
             "ApusZeROTests",
             ["ApusBase", "ApusShard", "ApusTensor", "ApusComm", "ApusOptim", "ApusZeRO", "ApusTestSupport"]),
-        tests("ApusTokenizerTests", ["ApusBase", "ApusFormats", "ApusTokenizer"]),
+        tests("ApusTokenizerTests", ["ApusBase", "ApusFormats", "ApusTokenizer"], data: ["Fixtures"]),
         tests(
             "ApusModelsTests",
-            ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN", "ApusModels", "ApusTestSupport"]),
+            ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN", "ApusModels", "ApusTestSupport"], data: ["Fixtures"]),
         tests("ApusDataTests", ["ApusBase", "ApusFormats", "ApusTokenizer", "ApusData"]),
         tests(
             "ApusTrainTests",
             [
                 "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusNN", "ApusZeRO",
                 "ApusModels", "ApusData", "ApusTrain", "ApusTestSupport",
-            ]),
+            ], data: ["Fixtures"]),
         tests("CommandLineTests", ["ApusBase"]),
         tests("TidyTests", []),
     ],
