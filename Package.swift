@@ -107,7 +107,13 @@ let package = Package(
         .target(
             name: "CommConformance", dependencies: ["ApusBase", "ApusTensor", "ApusComm"],
             path: "Tests/CommConformance", swiftSettings: strict),
-        tests("ApusCommTests", ["ApusBase", "ApusTensor", "ApusComm", "CommConformance"]),
+        .executableTarget(
+            name: "apus-comm-probe",
+            dependencies: ["ApusBase", "ApusTensor", "ApusComm", "CommConformance"],
+            path: "Tests/CommProbe", swiftSettings: strict),
+        tests(
+            "ApusCommTests",
+            ["ApusBase", "ApusTensor", "ApusComm", "CommConformance", "apus-comm-probe"]),
         tests("HostKernelTests", ["ApusBase", "CApusHost"]),
         tests("ApusOptimTests", ["ApusBase", "ApusOptim"], data: ["Fixtures"]),
         tests("ApusLaunchTests", ["ApusBase", "ApusLaunch"]),

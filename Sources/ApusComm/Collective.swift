@@ -1,12 +1,13 @@
 public import ApusBase
 
-/// How the elements of several ranks become one.
+/// How the elements of several ranks become one. The C layers use the same numbers.
 public enum ReduceOp: UInt8, Sendable, CaseIterable {
     case sum, average, minimum, maximum
 }
 
 /// One communication operation as a value: what every process group executes, checks and records.
 public struct Collective {
+    /// The C layers use the same numbers.
     public enum Kind: UInt8, Sendable, CaseIterable {
         case allReduce, reduceScatter, allGather, broadcast, reduce, gather, scatter, allToAll
         case barrier, send, receive
@@ -96,6 +97,14 @@ public struct OperationTag: Sendable, Hashable, CustomStringConvertible {
         var text = "\(kind) #\(sequence)"
         if let label, !label.isEmpty { text += " of \(label)" }
         if kind != .barrier { text += " (\(ByteCount(byteCount).decimal) \(dtype))" }
+        return text
+    }
+
+    /// With the exact size: `all-reduce #2 of loss (1 x float32)`.
+    var exactDescription: String {
+        var text = "\(kind) #\(sequence)"
+        if let label, !label.isEmpty { text += " of \(label)" }
+        if kind != .barrier { text += " (\(byteCount / dtype.byteCount) x \(dtype))" }
         return text
     }
 }

@@ -49,7 +49,7 @@ struct Explanation {
         return groups.map { group in
             let noun = group.ranks.count == 1 ? "rank" : "ranks"
             let ranks = group.ranks.map(String.init).joined(separator: ", ")
-            return "\(noun) \(ranks): \(group.tag.map(\.description) ?? "no operation")"
+            return "\(noun) \(ranks): \(group.tag.map(\.exactDescription) ?? "no operation")"
         }.joined(separator: "; ")
     }
 

@@ -20,6 +20,8 @@ struct RankPlace: Sendable, Hashable {
     let tag: OperationTag?
     /// Since it entered or left the operation.
     let seconds: Double
+    /// Whether `tag` is what the rank did last, or only what was heard of it last.
+    var isCurrent = true
 
     /// `rank 0 has left the process after all-reduce #3 of loss (4 B float32): out of memory`.
     var sentence: String {
@@ -34,6 +36,21 @@ struct RankPlace: Sendable, Hashable {
         }
     }
 
+    var isGone: Bool {
+        switch presence {
+        case .left, .dead: true
+        case .outside, .inside, .unknown: false
+        }
+    }
+
+    func renamed(_ rank: Int) -> RankPlace {
+        RankPlace(
+            rank: rank, presence: presence, tag: tag, seconds: seconds, isCurrent: isCurrent)
+    }
+
     private var operation: String { tag.map(\.description) ?? "an operation" }
-    private var after: String { tag.map { " after \($0)" } ?? " before its first operation" }
+    private var after: String {
+        if isCurrent { return tag.map { " after \($0)" } ?? " before its first operation" }
+        return tag.map { " (last heard of in \($0))" } ?? ""
+    }
 }

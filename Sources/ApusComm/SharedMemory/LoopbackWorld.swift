@@ -126,7 +126,8 @@ final class LoopbackRegistry: @unchecked Sendable {
     }
 }
 
-/// Runs `body` on `count` threads of its own, with the stacks that main threads have, and waits for them.
+/// Runs `body` on `count` threads of its own, with the stacks that main threads have, and waits for
+/// them.
 private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
     final class Start: Sendable {
         let index: Int

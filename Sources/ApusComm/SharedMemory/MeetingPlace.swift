@@ -35,9 +35,10 @@ struct MeetingPlace {
         _ status: apus_shm_status, _ meeting: apus_shm_meeting, rank: Int, _ globalRanks: [Int]
     ) -> CommError {
         let own = globalRanks[rank]
-        let culprit = globalRanks.indices.contains(Int(meeting.culprit)) ? Int(meeting.culprit) : nil
-        let place = CommError.Place(rank: own, culprit: culprit.map { globalRanks[$0] })
-        let name = culprit.map { "rank \(globalRanks[$0])" } ?? "another rank"
+        let isKnown = globalRanks.indices.contains(Int(meeting.culprit))
+        let culprit = isKnown ? globalRanks[Int(meeting.culprit)] : nil
+        let place = CommError.Place(rank: own, culprit: culprit)
+        let name = culprit.map { "rank \($0)" } ?? "another rank"
         switch status {
         case APUS_SHM_TIMED_OUT:
             let missing = globalRanks.indices.filter { meeting.missing >> UInt64($0) & 1 == 1 }
@@ -56,7 +57,8 @@ struct MeetingPlace {
         case APUS_SHM_OCCUPIED:
             return CommError(
                 .rendezvous,
-                "rank \(own): process \(meeting.pid) is already starting a group of this name (\(self.name))",
+                "rank \(own): process \(meeting.pid) is already starting a group of this name, "
+                    + self.name,
                 at: place, likelyCause: "another run with the same MASTER_PORT starts on this host",
                 remedy: "give each run its own MASTER_PORT, or end process \(meeting.pid)")
         case APUS_SHM_DUPLICATE_RANK:
@@ -69,8 +71,9 @@ struct MeetingPlace {
                 .rendezvous,
                 "rank \(own) was started with WORLD_SIZE=\(globalRanks.count), "
                     + "rank 0 with \(meeting.found_world)",
-                at: place, likelyCause: "two runs share a MASTER_PORT, or the ranks' environments differ",
-                remedy: "start all ranks of a run with the same WORLD_SIZE, each run with its own port")
+                at: place,
+                likelyCause: "two runs share a MASTER_PORT, or the ranks' environments differ",
+                remedy: "start all ranks of a run with the same WORLD_SIZE, each run with its port")
         case APUS_SHM_UNSUPPORTED:
             return CommError(
                 .unsupported, "ranks cannot talk through shared memory on this operating system",
@@ -80,7 +83,8 @@ struct MeetingPlace {
             return CommError(
                 .system, "rank \(own) cannot make shared memory in /dev/shm: \(reason)", at: place,
                 likelyCause: "/dev/shm is full, too small or not writable",
-                remedy: "free space there (in a container: --shm-size), or set APUS_COMM_BACKEND=gloo")
+                remedy: "free space there (in a container: --shm-size), "
+                    + "or set APUS_COMM_BACKEND=gloo")
         }
     }
 }

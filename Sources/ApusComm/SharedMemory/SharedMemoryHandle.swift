@@ -1,8 +1,8 @@
 internal import ApusBase
 internal import CApusHost
 
-/// Owns one group of the C layer. Shared by the group, its works and the buffers it allocated, so that the
-/// last of them frees it.
+/// Owns one group of the C layer. Shared by the group, its works and the buffers it allocated, so
+/// that the last of them frees it.
 final class SharedMemoryHandle {
     let pointer: OpaquePointer
 
@@ -32,7 +32,7 @@ extension Collective {
     ) -> Result {
         func call(_ label: UnsafePointer<CChar>?) -> Result {
             var call = apus_shm_call(
-                kind: apus_shm_kind(Self.cKinds[kind]!),
+                kind: apus_shm_kind(UInt32(kind.rawValue)),
                 dtype: apus_shm_dtype(UInt32(DType.allCases.firstIndex(of: dtype)!)),
                 reduction: apus_shm_reduction(UInt32(op.rawValue)), peer: Int32(peer),
                 count: elementsPerRank(worldSize: worldSize), input: input.address,
@@ -43,23 +43,7 @@ extension Collective {
         return label.withCString(call)
     }
 
-    private static let cKinds: [Kind: UInt32] = [
-        .allReduce: APUS_SHM_ALL_REDUCE.rawValue,
-        .reduceScatter: APUS_SHM_REDUCE_SCATTER.rawValue,
-        .allGather: APUS_SHM_ALL_GATHER.rawValue,
-        .broadcast: APUS_SHM_BROADCAST.rawValue,
-        .reduce: APUS_SHM_REDUCE.rawValue,
-        .gather: APUS_SHM_GATHER.rawValue,
-        .scatter: APUS_SHM_SCATTER.rawValue,
-        .allToAll: APUS_SHM_ALL_TO_ALL.rawValue,
-        .barrier: APUS_SHM_BARRIER.rawValue,
-        .send: APUS_SHM_SEND.rawValue,
-        .receive: APUS_SHM_RECEIVE.rawValue,
-    ]
-
-    static func kind(code: apus_shm_kind) -> Kind {
-        cKinds.first { $0.value == code.rawValue }?.key ?? .barrier
-    }
+    static func kind(code: apus_shm_kind) -> Kind { Kind(rawValue: UInt8(code.rawValue)) ?? .barrier }
 }
 
 extension CommError.Code {

@@ -3,8 +3,9 @@ internal import CApusHost
 
 /// Ranks of one host, which talk through shared memory.
 ///
-/// Between processes this is the default on one host; with ranks that are threads it is the loopback world.
-/// Sums run over rank 0, 1, 2 ..., in fp32 for bf16 and fp16, whatever the sizes and the timing.
+/// Between processes this is the default on one host; with ranks that are threads it is the
+/// loopback world. Sums run over rank 0, 1, 2 ..., in fp32 for bf16 and fp16, whatever the sizes
+/// and the timing.
 public final class SharedMemoryProcessGroup: ProcessGroup {
     public let rank: Int
     public let worldSize: Int
@@ -16,13 +17,14 @@ public final class SharedMemoryProcessGroup: ProcessGroup {
         case threads(LoopbackRegistry)
     }
 
+    static let largestWorld = Int(APUS_SHM_MAX_WORLD)
+
     let handle: SharedMemoryHandle
     private let meeting: Meeting
     /// What the ranks are called in messages: their numbers in the outermost group.
     private let globalRanks: [Int]
     private let timeoutSeconds: Double
-    private var collectives = 0
-    private var messages: [Int: (sent: Int, received: Int)] = [:]
+    private var sequences = SequenceCounter()
 
     init(
         _ handle: SharedMemoryHandle, rank: Int, globalRanks: [Int], timeoutSeconds: Double,
@@ -83,22 +85,8 @@ public final class SharedMemoryProcessGroup: ProcessGroup {
     }
 
     private func issue(_ collective: Collective) -> (number: Int, tag: OperationTag) {
-        let tag = collective.tag(sequence: nextSequence(collective), worldSize: worldSize)
+        let tag = collective.tag(sequence: sequences.next(collective), worldSize: worldSize)
         return (ledger.issue(tag), tag)
-    }
-
-    private func nextSequence(_ collective: Collective) -> Int {
-        switch collective.kind {
-        case .send:
-            messages[collective.peer, default: (0, 0)].sent += 1
-            return messages[collective.peer]!.sent
-        case .receive:
-            messages[collective.peer, default: (0, 0)].received += 1
-            return messages[collective.peer]!.received
-        default:
-            collectives += 1
-            return collectives
-        }
     }
 }
 
@@ -107,7 +95,8 @@ public final class SharedMemoryProcessGroup: ProcessGroup {
 extension SharedMemoryProcessGroup {
     func explain(_ status: apus_shm_status, in tag: OperationTag) -> CommError {
         let why = apus_shm_why(handle.pointer)
-        // The rank that noticed first may have named this one: then the other is the partner in the story.
+        // The rank that noticed first may have named this one: then the other is the partner in the
+        // story.
         let named = Int(why.culprit) == rank ? Int(why.reporter) : Int(why.culprit)
         return Explanation(
             code: .init(status), rank: globalRanks[rank], operation: tag,

@@ -1,0 +1,177 @@
+internal import ApusBase
+internal import CApusTorch
+internal import Synchronization
+
+/// Executes a group's operations on Gloo, one after the other, and explains what goes wrong.
+///
+/// Gloo itself neither notices that ranks call different operations (it hangs, or ends the process)
+/// nor says which rank broke a connection. So before each operation the ranks compare what they
+/// call, and after a failure they read in the store where everybody is.
+///
+/// `@unchecked Sendable`: the worker executes one operation at a time, and `run` drains it first,
+/// so everything but the failure is used by one thread after the other.
+final class GlooEngine: @unchecked Sendable {
+    let rank: Int
+    let globalRanks: [Int]
+    let timeoutSeconds: Double
+    private let pointer: OpaquePointer
+    private let board: RankBoard
+    private let comparesCalls: Bool
+    private let firstFailure = Mutex<CommError?>(nil)
+    private var isReleased = false
+
+    private var worldSize: Int { globalRanks.count }
+
+    init(_ pointer: OpaquePointer, board: RankBoard, place: GlooPlace, globalRanks: [Int]) {
+        self.pointer = pointer
+        self.board = board
+        self.rank = place.rank
+        self.globalRanks = globalRanks
+        self.timeoutSeconds = place.timeoutSeconds
+        self.comparesCalls = place.comparesCalls
+    }
+
+    var failure: CommError? { firstFailure.withLock { $0 } }
+
+    func execute(_ collective: Collective, _ tag: OperationTag) throws(CommError) {
+        if let failure { throw failure }
+        let call = CallText(collective, tag)
+        board.enter(call)
+        do {
+            try compare(call)
+            try run(collective)
+        } catch {
+            let explained = error.operation == nil ? explain(error, tag) : error
+            firstFailure.withLock { $0 = explained }
+            throw explained
+        }
+        board.stepOut(call)
+    }
+
+    func leave(_ lastWords: String?, hostsStore: Bool) {
+        guard !isReleased else { return }
+        isReleased = true
+        // Words after a failure would be an echo of the first rank's.
+        let words = failure == nil ? lastWords : nil
+        let line = words.map { String($0.prefix { $0 != "\n" }) }
+        apus_gloo_release(pointer)
+        board.leave(line, hostsStore: hostsStore)
+    }
+
+    // MARK: - On Gloo
+
+    private func run(_ collective: Collective) throws(CommError) {
+        if collective.dtype == .int16, Self.reductions.contains(collective.kind) {
+            throw CommError(.unsupported, "gloo cannot reduce int16", remedy: "use int32")
+        }
+        var call = apus_gloo_call(
+            kind: apus_gloo_kind(UInt32(collective.kind.rawValue)),
+            reduction: apus_gloo_reduction(UInt32(collective.op.rawValue)),
+            dtype: Int32(DType.allCases.firstIndex(of: collective.dtype)!),
+            peer: Int32(collective.peer),
+            count: Int64(collective.elementsPerRank(worldSize: worldSize)),
+            input: collective.input.address, output: collective.output.address)
+        try check(apus_gloo_run(pointer, &call))
+    }
+
+    private static let reductions: Set<Collective.Kind> = [.allReduce, .reduce, .reduceScatter]
+
+    private func check(_ status: apus_status) throws(CommError) {
+        guard status != APUS_OK else { return }
+        let code: CommError.Code = status == APUS_COMM_TIMEOUT ? .timedOut : .peerLeft
+        throw CommError(code, String(cString: apus_last_message()))
+    }
+
+    /// Moves the bytes that describe a call.
+    private func exchange(
+        _ kind: apus_gloo_kind, peer: Int, _ input: [UInt8], outputCount: Int
+    ) throws(CommError) -> [UInt8] {
+        var input = input
+        var output = [UInt8](repeating: 0, count: outputCount)
+        let status = input.withUnsafeMutableBytes { input in
+            output.withUnsafeMutableBytes { output in
+                var call = apus_gloo_call(
+                    kind: kind, reduction: APUS_GLOO_SUM, dtype: Self.byteCode, peer: Int32(peer),
+                    count: Int64(CallText.byteCount), input: input.baseAddress,
+                    output: output.baseAddress)
+                return apus_gloo_run(pointer, &call)
+            }
+        }
+        try check(status)
+        return output
+    }
+
+    private static let byteCode = Int32(DType.allCases.firstIndex(of: .uint8)!)
+
+    // MARK: - Do all mean the same?
+
+    private func compare(_ call: CallText) throws(CommError) {
+        guard comparesCalls else { return }
+        switch call.tag.kind {
+        case .send:
+            _ = try exchange(APUS_GLOO_SEND, peer: call.peer, call.bytes, outputCount: 0)
+        case .receive:
+            let said = try exchange(
+                APUS_GLOO_RECEIVE, peer: call.peer, [], outputCount: CallText.byteCount)
+            let other = CallText(bytes: said)
+            if let other, other.isSameMessage(as: call) { return }
+            throw mismatch(call.tag, [(call.peer, other), (rank, call)])
+        default:
+            let all = try exchange(
+                APUS_GLOO_ALL_GATHER, peer: 0, call.bytes,
+                outputCount: CallText.byteCount * worldSize)
+            let own = call.bytes[...]
+            let calls = (0..<worldSize).map { peer in
+                let start = peer * CallText.byteCount
+                return all[start..<(start + CallText.byteCount)]
+            }
+            if calls.allSatisfy({ $0.elementsEqual(own) }) { return }
+            throw mismatch(call.tag, calls.enumerated().map { ($0, CallText(bytes: $1)) })
+        }
+    }
+
+    private func mismatch(_ tag: OperationTag, _ calls: [(rank: Int, call: CallText?)]) -> CommError {
+        let places = calls.map { item in
+            RankPlace(
+                rank: globalRanks[item.rank], presence: .inside, tag: item.call?.tag, seconds: 0)
+        }
+        let other = calls.first { $0.call?.tag != tag }?.rank
+        return Explanation(
+            code: .mismatched, rank: globalRanks[rank], operation: tag,
+            culprit: other.map { globalRanks[$0] }, places: places, timeoutSeconds: timeoutSeconds
+        ).error
+    }
+
+    // MARK: - Why did it end?
+
+    private func explain(_ error: CommError, _ tag: OperationTag) -> CommError {
+        let own = RankPlace(rank: rank, presence: .inside, tag: tag, seconds: 0)
+        let known = board.gather(error.code, own: own)
+        let places = known ?? (0..<worldSize).map { peer in
+            if peer == rank { return own }
+            // The store went with the rank that holds it.
+            return RankPlace(
+                rank: peer, presence: peer == 0 ? .dead : .unknown, tag: nil, seconds: 0,
+                isCurrent: false)
+        }
+        let culprit = Self.culprit(among: places, except: rank)
+        let isGone = culprit.map { places[$0].isGone } ?? false
+        return Explanation(
+            code: isGone ? .peerLeft : error.code, rank: globalRanks[rank], operation: tag,
+            culprit: culprit.map { globalRanks[$0] },
+            places: places.map { $0.renamed(globalRanks[$0.rank]) },
+            timeoutSeconds: timeoutSeconds, detail: error.summary
+        ).error
+    }
+
+    /// The rank whose story explains most: last words before a silent death before being elsewhere.
+    static func culprit(among places: [RankPlace], except own: Int) -> Int? {
+        let others = places.filter { $0.rank != own }
+        func first(_ matches: (RankPlace) -> Bool) -> Int? { others.first(where: matches)?.rank }
+        return first { if case .left(.some) = $0.presence { true } else { false } }
+            ?? first { $0.presence == .dead }
+            ?? first { $0.presence == .left(nil) }
+            ?? first { $0.presence != .inside }
+            ?? others.first?.rank
+    }
+}

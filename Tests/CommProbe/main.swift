@@ -1,0 +1,74 @@
+// One rank of a small job, started by the tests: behaves or misbehaves as its arguments say.
+//
+//   apus-comm-probe conform
+//   apus-comm-probe <fault> RANK      fault: kill, skip, late, size, fail, leave
+//
+// Exits with 0 when all went well; with 1 and the error on standard error otherwise.
+
+import ApusBase
+import ApusComm
+import ApusTensor
+import CommConformance
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+struct OutOfMemory: Error, CustomStringConvertible {
+    var description: String { "out of memory at step 41" }
+}
+
+/// Three operations, the second of which goes wrong on one rank.
+func misbehave(_ fault: String, on culprit: Int, in group: any ProcessGroup) throws {
+    let tensor = Tensor.ones([1000])
+    try group.allReduce(tensor, label: "first")
+    if group.rank == culprit {
+        switch fault {
+        case "kill": kill(getpid(), SIGKILL)
+        case "skip": try group.barrier(label: "third")
+        case "late": usleep(1_500_000)
+        case "size": try group.allReduce(Tensor.ones([999]), label: "second")
+        case "fail": throw OutOfMemory()
+        case "leave": return
+        default: preconditionFailure("no fault \(fault)")
+        }
+    }
+    let work = try group.startAllReduce(tensor, label: "second")
+    try work.wait()
+    try group.barrier(label: "third")
+}
+
+func run(_ group: any ProcessGroup) throws {
+    let arguments = CommandLine.arguments
+    if arguments.count == 3, let culprit = Int(arguments[2]) {
+        try misbehave(arguments[1], on: culprit, in: group)
+    } else {
+        try Conformance(group).checkAll()
+        let evenOrOdd = (0..<group.worldSize).filter { $0 % 2 == group.rank % 2 }
+        let half = try group.subgroup(evenOrOdd, name: "every second from \(group.rank % 2)")
+        try Conformance(half).check(257, .float32)
+        half.leave(nil)
+    }
+    print("rank \(group.rank): ok, \(group.backend)")
+}
+
+func fail(_ error: any Error) -> Never {
+    let text = Array("\(error)\n".utf8)
+    write(STDERR_FILENO, text, text.count)
+    exit(1)
+}
+
+do {
+    let group = try WorldEnvironment.current().makeProcessGroup()
+    do {
+        try run(group)
+        group.leave(nil)
+    } catch {
+        group.leave("\(error)")
+        fail(error)
+    }
+} catch {
+    fail(error)
+}
