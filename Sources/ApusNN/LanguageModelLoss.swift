@@ -6,27 +6,39 @@ public import ApusTensor
 /// - hidden: `[rows, width]`, the last hidden states
 /// - head: `[vocabulary, width]`, the head's weight (often the embedding's)
 /// - labels: `[rows]` int64, already shifted; -100 counts nothing
+/// - softCap: logits are bent into this range on both sides (Gemma 2); nil: not at all
+/// - chunkRows: rows whose logits exist at a time; nil: as many as keep them below 32 MiB in fp32
 ///
-/// Rows are taken in chunks. Where a gradient is wanted, each chunk's is computed at once from its logits,
-/// which are then dropped: the loss is a sum, so its gradient needs nothing from later. Costs the three
-/// matrix products of the plain way and memory for one chunk of logits.
+/// The result is an fp32 scalar. Logits are products in the dtype of `hidden`; their softmax is computed
+/// in fp32. Only rows that have a label are computed. Where a gradient is wanted, each chunk's is computed
+/// at once from its logits and in their place: the loss is a sum, so its gradient needs nothing from later.
+/// Costs the three matrix products of the plain way and memory for one chunk of logits.
 public func languageModelLoss(
-    hidden: Tensor, head: Tensor, labels: Tensor, chunkRows: Int = 256
+    hidden: Tensor, head: Tensor, labels: Tensor, softCap: Double? = nil, chunkRows: Int? = nil
 ) -> Tensor {
-    let chunks = HeadChunks(hidden: hidden.detached(), head: head.detached(), labels: labels, rows: chunkRows)
-    guard isGradientEnabled else { return chunks.loss() }
+    precondition(
+        hidden.rank == 2 && labels.shape == [hidden.size(0)],
+        "language model loss: hidden \(hidden.shape) with labels \(labels.shape)")
+    let rows = TrainedRows(hidden: hidden.detached(), labels: labels)
+    let chunks = HeadChunks(
+        rows: rows, head: head.detached(), softCap: softCap,
+        chunkRows: chunkRows ?? defaultChunkRows(vocabulary: head.size(0)))
+    guard isGradientEnabled, hidden.requiresGradient || head.requiresGradient else {
+        return withoutGradient { chunks.run(forHidden: false, forHead: false).loss }
+    }
     var gradients: (hidden: Tensor?, head: Tensor?) = (nil, nil)
     let outputs = customGradient("language model loss", inputs: [hidden, head]) {
-        let result = chunks.lossAndGradients(
-            forHidden: hidden.requiresGradient, forHead: head.requiresGradient)
+        let result = chunks.run(forHidden: hidden.requiresGradient, forHead: head.requiresGradient)
         gradients = (result.hidden, result.head)
         return [result.loss]
     } backward: { outputGradients in
         defer { gradients = (nil, nil) }
         guard let scale = outputGradients[0] else { return [nil, nil] }
         return withoutGradient {
-            for gradient in [gradients.hidden, gradients.head] {
-                gradient?.multiplyInPlace(scale.to(gradient?.dtype))
+            // On the host, where looking is free, a scale of one spares a pass over both gradients.
+            if scale.device != .cpu || scale.item() != 1 {
+                gradients.hidden?.multiplyInPlace(scale)
+                gradients.head?.multiplyInPlace(scale)
             }
             return [gradients.hidden, gradients.head]
         }
@@ -34,40 +46,83 @@ public func languageModelLoss(
     return outputs[0]
 }
 
-private struct HeadChunks {
+/// Few enough rows to bound memory, many enough that the head is not read from memory too often.
+private func defaultChunkRows(vocabulary: Int) -> Int {
+    max(128, (1 << 23) / max(vocabulary, 1))
+}
+
+/// The rows that have a label, gathered; all of them as they are when none lacks one.
+private struct TrainedRows {
     let hidden: Tensor
-    let head: Tensor
     let labels: Tensor
-    let rows: Int
+    private let count: Int
+    private let indices: Tensor?
+
+    init(hidden: Tensor, labels: Tensor) {
+        count = hidden.size(0)
+        let trained = labels.ints().enumerated().compactMap { $1 == -100 ? nil : $0 }
+        guard trained.count < count else {
+            (self.hidden, self.labels, indices) = (hidden, labels, nil)
+            return
+        }
+        let indices = Tensor(trained).to(device: hidden.device)
+        self.hidden = hidden.indexSelect(0, indices)
+        self.labels = labels.indexSelect(0, indices)
+        self.indices = indices
+    }
+
+    /// Rows `[trained, width]` back in their places, zero in the others.
+    func spread(_ rows: Tensor) -> Tensor {
+        guard let indices else { return rows }
+        let all = Tensor.zeros([count, rows.size(1)], dtype: rows.dtype, device: rows.device)
+        let places = indices.unsqueeze(-1).expand([indices.size(0), rows.size(1)])
+        return all.scatter(0, index: places, source: rows)
+    }
+}
+
+private struct HeadChunks {
+    let rows: TrainedRows
+    let head: Tensor
+    let softCap: Double?
+    let chunkRows: Int
 
     private var ranges: [Range<Int>] {
-        let count = hidden.size(0)
-        return stride(from: 0, to: count, by: rows).map { $0..<min($0 + rows, count) }
+        let count = rows.hidden.size(0)
+        return stride(from: 0, to: count, by: chunkRows).map { $0..<min($0 + chunkRows, count) }
     }
 
-    func loss() -> Tensor {
-        let total = Tensor.zeros([], device: hidden.device)
-        for range in ranges {
-            let logits = hidden[range].linear(weight: head).to(.float32)
-            total.addInPlace(logits.crossEntropy(labels[range], reduction: .sum))
-        }
-        return total
-    }
-
-    func lossAndGradients(
+    func run(
         forHidden: Bool, forHead: Bool
     ) -> (loss: Tensor, hidden: Tensor?, head: Tensor?) {
-        let total = Tensor.zeros([], device: hidden.device)
-        let hiddenGradient = forHidden ? hidden.emptyLike() : nil
-        let headGradient = forHead ? head.zerosLike() : nil
+        let total = Tensor.zeros([], device: head.device)
+        let hiddenGradient = forHidden ? rows.hidden.emptyLike() : nil
+        var headGradient: Tensor?
         for range in ranges {
-            let piece = hidden[range]
-            let logits = piece.linear(weight: head)
-            total.addInPlace(logits.crossEntropyConsumingLogits(labels[range]))
-            // The logits have become their gradient.
-            hiddenGradient?[range].copyInPlace(from: logits.matmul(head))
-            headGradient?.addProductInPlace(logits.transposed, piece)
+            let piece = rows.hidden[range]
+            let (loss, gradient) = lossAndGradient(piece.linear(weight: head), rows.labels[range])
+            total.addInPlace(loss)
+            hiddenGradient?[range].copyInPlace(from: gradient.matmul(head))
+            guard forHead else { continue }
+            if let headGradient {
+                headGradient.addProductInPlace(gradient.transposed, piece)
+            } else {
+                headGradient = gradient.transposed.matmul(piece)
+            }
         }
-        return (total, hiddenGradient, headGradient)
+        if forHead, headGradient == nil { headGradient = head.zerosLike() }
+        return (total, hiddenGradient.map(rows.spread), headGradient)
+    }
+
+    /// The summed loss of a chunk, and its gradient in the memory of the logits.
+    private func lossAndGradient(_ logits: Tensor, _ labels: Tensor) -> (loss: Tensor, gradient: Tensor) {
+        guard let softCap else {
+            return (logits.crossEntropyConsumingLogits(labels), logits)
+        }
+        let bent = (logits / softCap).tanh()
+        let capped = bent * softCap
+        let loss = capped.crossEntropyConsumingLogits(labels)
+        // The slope of softCap tanh(x / softCap) is 1 - tanh^2.
+        capped.multiplyInPlace(1 - bent.square())
+        return (loss, capped)
     }
 }

@@ -189,8 +189,10 @@ public struct RotaryTables {
             .to(device: positions.device)
         let half = positions.to(.float32).unsqueeze(-1) * frequencies
         let angles = Tensor.concatenate([half, half], dim: -1).unsqueeze(1)
-        cosines = (angles.cos() * configuration.amplitude).to(dtype)
-        sines = (angles.sin() * configuration.amplitude).to(dtype)
+        // The host's kernel computes in fp32 whatever the queries' dtype; others compute in theirs.
+        let precision = positions.device == .cpu ? .float32 : dtype
+        cosines = (angles.cos() * configuration.amplitude).to(precision)
+        sines = (angles.sin() * configuration.amplitude).to(precision)
     }
 
     /// Rotates queries or keys `[batch, heads, length, width]`; component i pairs with i + width / 2.
