@@ -104,6 +104,7 @@ enum { MAXIMUM_SIGNALS = 16 };
 static int signal_pipe[2] = {-1, -1};
 static int32_t watched[MAXIMUM_SIGNALS];
 static int32_t watched_count;
+static sigset_t mask_before;
 
 static void note_signal(int number) {
     int saved = errno;
@@ -127,16 +128,22 @@ int apus_signals_open(const int32_t *signals, int32_t count) {
     fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK);
     struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
+    sigset_t wanted;
+    sigemptyset(&wanted);
     for (int32_t index = 0; index < count; index++) {
         watched[index] = signals[index];
+        sigaddset(&wanted, signals[index]);
         sigaction(signals[index], &action, NULL);
     }
     watched_count = count;
+    // Whoever started this process may have had them blocked, and that is inherited.
+    pthread_sigmask(SIG_UNBLOCK, &wanted, &mask_before);
     return signal_pipe[0];
 }
 
 void apus_signals_close(void) {
     for (int32_t index = 0; index < watched_count; index++) signal(watched[index], SIG_DFL);
+    if (watched_count > 0) pthread_sigmask(SIG_SETMASK, &mask_before, NULL);
     watched_count = 0;
     for (int end = 0; end < 2; end++) {
         if (signal_pipe[end] >= 0) close(signal_pipe[end]);

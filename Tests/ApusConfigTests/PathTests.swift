@@ -30,6 +30,24 @@ import Testing
         }
     }
 
+    @Test func foldersAndPatternsLetEachFileTellHowItStoresSamples() throws {
+        try withFolder { folder in
+            write("{}", to: folder + "/data.jsonl")
+            for path in [folder, folder + "/*.jsonl"] {
+                let text = """
+                    base_model: /dev/null
+                    learning_rate: 1
+                    datasets: [{path: "\(path)", type: chat_template}]
+                    """
+                let dataset = try load(text).recipe.data.datasets[0]
+                #expect(dataset.path == path)
+                #expect(dataset.fileType == nil)
+            }
+            let none = "datasets.0.path=\(folder)/*.csv"
+            #expect(refusal(minimal, set: [none]).contains("no file or folder"))
+        }
+    }
+
     @Test func missingFilesAreNamed() throws {
         let message = refusal(
             minimal.replacingOccurrence(of: "  - path: /dev/null", with: "  - path: no/such.jsonl"))

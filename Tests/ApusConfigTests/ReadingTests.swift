@@ -80,6 +80,14 @@ import Testing
         #expect(recipe.evaluation.samplePrompts == ["What is: this?", "42"])
     }
 
+    @Test func rolesAreRenamed() throws {
+        let set = "datasets.0.roles={user: [human, customer], assistant: [bot]}"
+        let dataset = try load(minimal, set: [set]).recipe.data.datasets[0]
+        #expect(dataset.roleNames == ["human": "user", "customer": "user", "bot": "assistant"])
+        let message = refusal(minimal, set: ["datasets.0.roles={user: human}"])
+        #expect(message.contains("'datasets.0.roles.user' must be a list"))
+    }
+
     @Test func aliasesAreFollowed() throws {
         let text = minimal + "sample_prompts: &p [a, b]\n"
         #expect(try load(text).recipe.evaluation.samplePrompts == ["a", "b"])

@@ -36,6 +36,29 @@ extension ValueKind {
         return result
     }
 
+    /// A mapping with names that are not known beforehand.
+    static func map<Element>(of kind: ValueKind<Element>) -> ValueKind
+    where Value == [String: Element] {
+        let allowed = "a mapping, each value \(kind.allowed)"
+        return ValueKind(allowed) { entry, state in
+            if entry.isNull { return nil }
+            guard case .mapping(let members) = entry.content else {
+                state.reject(entry, allowed: allowed)
+                return nil
+            }
+            state.note(entry.origin)
+            var result: [String: Element] = [:]
+            for member in members {
+                result[member.key] = state.at(member.key) { kind.parse(member.value, &$0) }
+            }
+            return result
+        } json: { values in
+            var object = JSONObject()
+            for key in values.keys.sorted() { object[key] = values[key].map(kind.json) }
+            return .object(object)
+        }
+    }
+
     /// A nested mapping with keys of its own; keys that are left out keep the values of `standard`.
     static func table(
         _ keys: [Key<Value>], standard: Value, foreign: ForeignKeys = .none

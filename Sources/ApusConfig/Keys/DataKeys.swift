@@ -39,15 +39,17 @@ extension RecipeKeys {
         datasetKeys, standard: DatasetSettings(), foreign: .dataset)
 
     private static let datasetKeys: [Key<DatasetSettings>] = [
-        Key("path", \.path, .text("a path"), required: true, "The file."),
+        Key(
+            "path", \.path, .text("a path"), required: true,
+            "A file, a folder, or a pattern such as data/*.jsonl."),
         Key(
             "ds_type", \.fileType,
-            .optional(.choice(notYet: ["csv": convert, "parquet": convert, "arrow": convert])),
-            "How the file stores samples: JSON Lines, or plain text."),
+            .optional(.choice(notYet: ["parquet": convert, "arrow": convert])),
+            "How files store samples: JSON Lines, a text per line, or CSV."),
         Key(
             "type", \.sampleType,
-            .optional(.choice(notYet: ["alpaca": rows, "input_output": rows, "sharegpt": rows])),
-            "What a sample is: text, messages, or tokens."),
+            .optional(.choice(notYet: ["input_output": rows, "sharegpt": rows])),
+            "What a sample is: text, messages, question and answer, or tokens."),
         Key("split", \.split, .text("a name"), "A local file is one split, 'train'."),
         Key("field", \.field, .text("a name"), "The member with the text of a completion."),
         Key(
@@ -57,9 +59,13 @@ extension RecipeKeys {
             "message_property_mappings", \.messagePropertyMappings,
             .table(messageKeys, standard: MessagePropertyMappings()),
             "What the file calls a message's role and content."),
+        Key("field_tools", \.fieldTools, .text("a name"), "The member with a chat's tools."),
+        Key(
+            "roles", \.roles, .map(of: .list(of: .text("a role"))),
+            "What the file calls the template's roles."),
         Key(
             "roles_to_train", \.rolesToTrain, .list(of: .text("a role")),
-            "The roles whose words are trained; the others are context."),
+            "The template's roles whose words are trained; the others are context."),
     ]
 
     private static let convert = "convert the file to JSON Lines"

@@ -154,8 +154,7 @@ struct ForeignKeys: Sendable {
             "bring the rows into the form of 'type: chat_template'",
             """
             system_prompt system_format field_system field_instruction field_input field_output
-            format no_input_format conversation field_human field_model roles field_tools
-            chat_template
+            format no_input_format conversation field_human field_model chat_template
             """, []
         ),
     ])

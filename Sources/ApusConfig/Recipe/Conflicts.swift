@@ -97,17 +97,19 @@ extension ResolvedRecipe {
     private func conflicts(of dataset: DatasetSettings, _ path: String) -> [Problem] {
         guard !dataset.path.isEmpty else { return [] }
         var problems: [Problem] = []
-        if dataset.fileType == nil {
+        let isOneFile = !isPattern(dataset.path) && !isFolder(dataset.path)
+        if dataset.fileType == nil, isOneFile {
             problems.append(
                 problem(
                     "\(path).path",
                     "'\(dataset.path)' does not tell by its name how it stores samples",
-                    "add ds_type: json (JSON Lines) or ds_type: text"))
+                    "add ds_type: json (JSON Lines), text or csv"))
         } else if dataset.sampleType == nil {
             problems.append(
                 problem(
                     "\(path).path", "'\(path).type' is missing",
-                    "add type: chat_template (messages), completion (text) or input_ids (tokens)"))
+                    "add type: chat_template (messages), completion (text), alpaca, "
+                        + "prompt_completion or input_ids (tokens)"))
         }
         if dataset.fileType == .text, let type = dataset.sampleType, type != .completion {
             problems.append(

@@ -24,6 +24,8 @@ public struct DataSettings: Sendable, Hashable {
 /// What happens to a sample with more than `sequence_len` tokens; either way they are counted.
 public enum ExcessLengthStrategy: String, Sendable, Hashable, CaseIterable {
     case drop, truncate
+    /// It becomes several samples, for long plain texts.
+    case split
 }
 
 public enum ChatTemplateChoice: String, Sendable, Hashable, CaseIterable {
@@ -33,10 +35,10 @@ public enum ChatTemplateChoice: String, Sendable, Hashable, CaseIterable {
     case jinja
 }
 
-/// One file of samples.
+/// One file, folder or pattern of samples.
 public struct DatasetSettings: Sendable, Hashable {
     public var path = ""
-    /// Filled in from the file's name: .txt is text, .json and .jsonl are json.
+    /// Filled in from a file's name; nil for folders and patterns, where each file's name tells.
     public var fileType: DatasetFileType?
     /// Filled in for text files (`completion`); for others it must be given.
     public var sampleType: SampleType?
@@ -46,17 +48,33 @@ public struct DatasetSettings: Sendable, Hashable {
     /// The member of a row that holds the messages of a chat.
     public var fieldMessages = "messages"
     public var messagePropertyMappings = MessagePropertyMappings()
-    /// The roles whose words are trained; all others are context.
+    /// The member of a row that holds the tools of a chat.
+    public var fieldTools = "tools"
+    /// What the file calls the template's roles, such as `user: [human]`.
+    public var roles = ["user": ["human"], "assistant": ["gpt"]]
+    /// The roles, by the template's names, whose words are trained; all others are context.
     public var rolesToTrain = ["assistant"]
 
     public init() {}
+
+    /// `roles` the other way round: the template's role for each of the file's.
+    public var roleNames: [String: String] {
+        var names: [String: String] = [:]
+        for (role, sources) in roles {
+            for source in sources { names[source] = role }
+        }
+        return names
+    }
 }
 
 /// How samples are stored.
 public enum DatasetFileType: String, Sendable, Hashable, CaseIterable {
-    /// JSON Lines: one object per line.
+    /// One object per line, or one array of objects.
     case json
+    /// One sample per line.
     case text
+    /// With a header line.
+    case csv
 }
 
 /// What a sample is.
@@ -65,6 +83,10 @@ public enum SampleType: String, Sendable, Hashable, CaseIterable {
     case completion
     /// Messages with roles, rendered by the chat template.
     case chatTemplate = "chat_template"
+    /// `instruction`, perhaps `input`, and `output`; the output is trained.
+    case alpaca
+    /// `prompt` and `completion`; the completion is trained.
+    case promptCompletion = "prompt_completion"
     /// Tokens, made by somebody else: `input_ids` and, if they differ, `labels`.
     case inputIDs = "input_ids"
 }

@@ -46,10 +46,11 @@ extension ResolvedRecipe {
     }
 
     private static func fileType(_ path: String) -> DatasetFileType? {
+        if isPattern(path) || isFolder(path) { return nil }
         let name = path.lowercased()
-        if name.hasSuffix(".json") || name.hasSuffix(".jsonl") { return .json }
-        return name.hasSuffix(".txt") || name.hasSuffix(".text") || name.hasSuffix(".md")
-            ? .text : nil
+        if [".json", ".jsonl", ".ndjson"].contains(where: name.hasSuffix) { return .json }
+        if name.hasSuffix(".csv") { return .csv }
+        return [".txt", ".text", ".md"].contains(where: name.hasSuffix) ? .text : nil
     }
 
     private mutating func derive(_ path: String, _ formula: String) {

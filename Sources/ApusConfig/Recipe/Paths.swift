@@ -18,8 +18,8 @@ extension ResolvedRecipe {
         _ location: WritableKeyPath<Recipe, String>, _ path: String, _ problems: inout [Problem]
     ) {
         let written = recipe[keyPath: location]
-        guard !written.isEmpty, !fileExists(written) else { return }
-        guard let beside = besideRecipe(written), fileExists(beside) else {
+        guard !written.isEmpty, !pathLeadsSomewhere(written) else { return }
+        guard let beside = besideRecipe(written), pathLeadsSomewhere(beside) else {
             let where_ =
                 written.hasPrefix("/") ? "" : " in the current directory or beside the recipe"
             problems.append(

@@ -34,3 +34,20 @@ func readText(_ path: String) throws(FileError) -> String {
 
 /// Whether something is there, following symbolic links.
 func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+}
+
+/// Whether a path is a pattern, such as `data/*.jsonl`.
+func isPattern(_ path: String) -> Bool { path.contains { "*?[".contains($0) } }
+
+/// Whether a path is a file or folder, or a pattern that something matches.
+func pathLeadsSomewhere(_ path: String) -> Bool {
+    if fileExists(path) { return true }
+    guard isPattern(path) else { return false }
+    var matches = glob_t()
+    defer { globfree(&matches) }
+    return glob(path, 0, nil, &matches) == 0
+}
