@@ -15,9 +15,11 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 /// Files that tests read where they lie.
 let goldens = ["ApusFormatsTests": ["Goldens"]]
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(
-        name: name, dependencies: dependencies, exclude: goldens[name] ?? [], swiftSettings: strict)
+/// `data`: folders beside the tests that they read by path.
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], data: [String] = []
+) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: data, swiftSettings: strict)
 }
 
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
