@@ -87,6 +87,16 @@ extension OptimizerSettings {
     }
 }
 
+extension DataSettings {
+    var excessLength: ExcessLength {
+        switch excessLengthStrategy {
+        case .drop: .drop
+        case .truncate: .truncate
+        case .split: .split
+        }
+    }
+}
+
 extension DatasetSettings {
     /// What the data pipeline reads.
     var source: DataSource {
@@ -97,6 +107,7 @@ extension DatasetSettings {
         switch fileType {
         case .json: .json
         case .text: .text
+        case .csv: .csv
         case nil: nil
         }
     }
@@ -105,11 +116,15 @@ extension DatasetSettings {
         switch sampleType {
         case .completion, nil: return .completion(field: field)
         case .inputIDs: return .tokens
+        case .alpaca: return .alpaca
+        case .promptCompletion: return .promptCompletion()
         case .chatTemplate:
             var fields = ChatFields()
             fields.messages = fieldMessages
             fields.role = messagePropertyMappings.role
             fields.content = messagePropertyMappings.content
+            fields.tools = fieldTools
+            fields.roleNames = roleNames
             fields.trainedRoles = Set(rolesToTrain)
             return .chat(fields)
         }

@@ -11,7 +11,7 @@ public struct RunData {
     public init(_ recipe: Recipe, tokenizer: Tokenizer?, vocabularySize: Int) throws {
         var options = Dataset.Options()
         options.sequenceLength = recipe.data.sequenceLength
-        options.excessLength = recipe.data.excessLengthStrategy == .drop ? .drop : .truncate
+        options.excessLength = recipe.data.excessLength
         options.vocabularySize = vocabularySize
         let encoder: any TextEncoder = tokenizer ?? NoEncoder()
         func load(_ settings: [DatasetSettings]) throws -> Dataset {
