@@ -22,6 +22,7 @@ public enum Runtime {
         set { apus_set_thread_count(Int32(newValue)) }
     }
 
+    /// How many GPUs libtorch can use; loads its CUDA part when there is one.
     public static var cudaDeviceCount: Int { Int(apus_cuda_device_count()) }
 
     /// Why there is no CUDA device; nil when there is one.

@@ -2,13 +2,17 @@ public import ApusBase
 internal import CApusTorch
 
 extension Tensor {
-    /// Elements of unspecified value.
-    public static func empty(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) -> Tensor {
+    /// Elements of unspecified value. `pinned` asks for locked host memory, which a GPU copies from and
+    /// to while the host goes on; it fails without a GPU.
+    public static func empty(
+        _ shape: [Int], dtype: DType = .float32, device: Device = .cpu, pinned: Bool = false
+    ) -> Tensor {
         made("empty", []) { out in
-            shape.withSizes { apus_empty($0, $1, dtype.code, device.code, out) }
+            shape.withSizes { apus_empty($0, $1, dtype.code, device.code, pinned, out) }
         }
     }
 
+    /// One value everywhere.
     public static func full(
         _ shape: [Int], _ value: Double, dtype: DType = .float32, device: Device = .cpu
     ) -> Tensor {
@@ -17,16 +21,24 @@ extension Tensor {
         }
     }
 
-    public static func zeros(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) -> Tensor {
+    /// Zero everywhere.
+    public static func zeros(
+        _ shape: [Int], dtype: DType = .float32, device: Device = .cpu
+    ) -> Tensor {
         full(shape, 0, dtype: dtype, device: device)
     }
 
-    public static func ones(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) -> Tensor {
+    /// One everywhere.
+    public static func ones(
+        _ shape: [Int], dtype: DType = .float32, device: Device = .cpu
+    ) -> Tensor {
         full(shape, 1, dtype: dtype, device: device)
     }
 
     /// A scalar (rank 0).
-    public static func scalar(_ value: Double, dtype: DType = .float32, device: Device = .cpu) -> Tensor {
+    public static func scalar(
+        _ value: Double, dtype: DType = .float32, device: Device = .cpu
+    ) -> Tensor {
         full([], value, dtype: dtype, device: device)
     }
 
@@ -35,14 +47,18 @@ extension Tensor {
         made("full_like", [self]) { apus_full_like(pointer, value, $0) }
     }
 
+    /// The same shape, dtype and device; zero everywhere.
     public func zerosLike() -> Tensor { filledLike(0) }
+
+    /// The same shape, dtype and device; one everywhere.
     public func onesLike() -> Tensor { filledLike(1) }
 
+    /// The same shape, dtype and device; elements of unspecified value.
     public func emptyLike() -> Tensor {
         made("empty_like", [self]) { apus_empty_like(pointer, $0) }
     }
 
-    /// `start, start + step, ...` below `end`.
+    /// `start, start + step, ...` below `end` (above it for a negative step).
     public static func arange(
         _ start: Double = 0, _ end: Double, step: Double = 1, dtype: DType = .float32,
         device: Device = .cpu
@@ -59,7 +75,7 @@ extension Tensor {
         }
     }
 
-    /// Ones on the diagonal of a matrix of zeros.
+    /// Ones on the diagonal of a `[rows, columns]` matrix of zeros; square without `columns`.
     public static func eye(
         _ rows: Int, _ columns: Int? = nil, dtype: DType = .float32, device: Device = .cpu
     ) -> Tensor {
@@ -104,8 +120,18 @@ extension Tensor {
         }
     }
 
-    /// Uses memory in place. `owner` is kept alive until the last tensor that shares it is gone.
-    public init(memory: UnsafeMutableRawPointer, shape: [Int], dtype: DType, owner: AnyObject?) {
+    /// bool from row-major elements; a vector when no shape is given.
+    public init(_ elements: [Bool], shape: [Int]? = nil) {
+        self = elements.withUnsafeBytes {
+            Tensor(copying: $0, shape: shape ?? [elements.count], dtype: .bool)
+        }
+    }
+
+    /// Uses memory in place: as many bytes as the shape needs, aligned for the dtype. `owner` is kept
+    /// alive until the last tensor that shares the memory is gone.
+    public init(
+        memory: UnsafeMutableRawPointer, shape: [Int], dtype: DType, owner: AnyObject?
+    ) {
         let context = owner.map { Unmanaged.passRetained($0).toOpaque() }
         self = made("from memory", []) { out in
             shape.withSizes {
@@ -115,67 +141,4 @@ extension Tensor {
             }
         }
     }
-}
-
-// MARK: - Out of tensors
-
-extension Tensor {
-    /// The one element of a tensor; waits for a GPU.
-    public func item() -> Double {
-        var value = 0.0
-        done("item", [self], apus_item(pointer, &value))
-        return value
-    }
-
-    public func intItem() -> Int {
-        var value: Int64 = 0
-        done("item", [self], apus_item_int(pointer, &value))
-        return Int(value)
-    }
-
-    /// All elements, row-major, as float32.
-    public func floats() -> [Float] { elements(as: .float32, 0) }
-
-    /// All elements, row-major, as float64.
-    public func doubles() -> [Double] { elements(as: .float64, 0) }
-
-    /// All elements, row-major, as int64.
-    public func ints() -> [Int] { elements(as: .int64, 0) }
-
-    private func elements<Element>(as dtype: DType, _ zero: Element) -> [Element] {
-        let converted = to(dtype)
-        var result = [Element](repeating: zero, count: elementCount)
-        result.withUnsafeMutableBytes { converted.copyBytes(to: $0) }
-        return result
-    }
-
-    /// Row-major elements of this dtype into memory of exactly ``byteCount`` bytes.
-    public func copyBytes(to memory: UnsafeMutableRawBufferPointer) {
-        guard let start = memory.baseAddress else { return }
-        done("to bytes", [self], apus_to_bytes(pointer, start, memory.count))
-    }
-
-    /// Another dtype and device; the tensor itself when nothing changes and no copy is asked for.
-    public func to(_ dtype: DType? = nil, device: Device? = nil, copy: Bool = false) -> Tensor {
-        let dtype = (dtype ?? self.dtype).code
-        let device = (device ?? self.device).code
-        return made("to", [self]) { apus_to(pointer, dtype, device, copy, $0) }
-    }
-
-    /// A copy with memory of its own.
-    public func clone() -> Tensor { made("clone", [self]) { apus_clone(pointer, $0) } }
-
-    /// Row-major in memory; the tensor itself when it already is.
-    public func contiguous() -> Tensor { made("contiguous", [self]) { apus_contiguous(pointer, $0) } }
-
-    /// Overwrites the elements with those of `source` (broadcast, converted).
-    public func copyInPlace(from source: Tensor) {
-        done("copy", [self, source], apus_copy(pointer, source.pointer))
-    }
-
-    public func fillInPlace(_ value: Double) {
-        done("fill", [self], apus_fill(pointer, value))
-    }
-
-    public func zeroInPlace() { fillInPlace(0) }
 }

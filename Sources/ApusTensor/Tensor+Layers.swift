@@ -1,8 +1,11 @@
 internal import CApusTorch
 
-/// What layers and losses are made of.
+/// What layers are made of: norms and attention.
 extension Tensor {
-    /// Normalises the last `shape.count` dimensions to mean 0 and variance 1, then scales and shifts.
+    /// Normalises the last `shape.count` dimensions to mean 0 and variance 1, then scales and shifts;
+    /// `weight` and `bias` have that shape.
+    ///
+    /// Source: Ba, Kiros, Hinton: "Layer Normalization" (2016).
     public func layerNorm(
         _ shape: [Int], weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5
     ) -> Tensor {
@@ -18,6 +21,47 @@ extension Tensor {
     /// Source: Zhang, Sennrich: "Root Mean Square Layer Normalization" (2019), equation 4.
     public func rmsNorm(weight: Tensor, epsilon: Double = 1e-6) -> Tensor {
         made("rms_norm", [self, weight]) { apus_rms_norm(pointer, weight.pointer, epsilon, $0) }
+    }
+
+    /// Of `[batch, channels, ...]`: normalises each group of neighbouring channels; `weight` and `bias`
+    /// `[channels]`. As many groups as channels is instance normalisation.
+    ///
+    /// Source: Wu, He: "Group Normalization" (2018).
+    public func groupNorm(
+        _ groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5
+    ) -> Tensor {
+        made("group_norm", [self]) {
+            apus_group_norm(pointer, Int64(groups), weight?.pointer, bias?.pointer, epsilon, $0)
+        }
+    }
+
+    /// What ``batchNorm(_:)`` takes; every tensor is `[channels]`.
+    public struct BatchNormOptions {
+        public var weight: Tensor?
+        public var bias: Tensor?
+        /// Used in evaluation; in training moved towards the batch's, in place.
+        public var runningMean: Tensor?
+        public var runningVariance: Tensor?
+        public var isTraining = true
+        /// How far the running values move.
+        public var momentum = 0.1
+        public var epsilon = 1e-5
+
+        public init() {}
+    }
+
+    /// Of `[batch, channels, ...]`: normalises each channel over the batch.
+    ///
+    /// Source: Ioffe, Szegedy: "Batch Normalization" (2015).
+    public func batchNorm(_ options: BatchNormOptions) -> Tensor {
+        let given = apus_batch_norm_options(
+            weight: options.weight?.pointer, bias: options.bias?.pointer,
+            running_mean: options.runningMean?.pointer,
+            running_variance: options.runningVariance?.pointer, training: options.isTraining,
+            momentum: options.momentum, epsilon: options.epsilon)
+        return withExtendedLifetime(options) {
+            made("batch_norm", [self]) { apus_batch_norm(pointer, given, $0) }
+        }
     }
 
     /// How ``attention(key:value:options:)`` weighs its keys.
@@ -43,37 +87,13 @@ extension Tensor {
     public func attention(
         key: Tensor, value: Tensor, options: AttentionOptions = AttentionOptions()
     ) -> Tensor {
-        made("attention", [self, key, value]) {
-            apus_attention(
-                pointer, key.pointer, value.pointer, options.mask?.pointer, options.dropout,
-                options.isCausal, options.scale ?? .nan, options.isGrouped, $0)
+        let given = apus_attention_options(
+            mask: options.mask?.pointer, dropout: options.dropout, scale: options.scale ?? .nan,
+            causal: options.isCausal, grouped: options.isGrouped)
+        return withExtendedLifetime(options) {
+            made("attention", [self, key, value] + (options.mask.map { [$0] } ?? [])) {
+                apus_attention(pointer, key.pointer, value.pointer, given, $0)
+            }
         }
-    }
-
-    public enum LossReduction: Sendable {
-        case none, mean, sum
-    }
-
-    /// Cross-entropy of logits `[rows, classes]` against `targets` `[rows]` (int64); rows whose target is
-    /// `ignoreIndex` count nothing.
-    public func crossEntropy(
-        _ targets: Tensor, reduction: LossReduction = .mean, ignoreIndex: Int = -100,
-        labelSmoothing: Double = 0
-    ) -> Tensor {
-        let kind: apus_loss_reduction
-        switch reduction {
-        case .none: kind = APUS_REDUCE_NONE
-        case .mean: kind = APUS_REDUCE_MEAN
-        case .sum: kind = APUS_REDUCE_SUM
-        }
-        return made("cross_entropy", [self, targets]) {
-            apus_cross_entropy(
-                pointer, targets.pointer, kind, Int64(ignoreIndex), labelSmoothing, $0)
-        }
-    }
-
-    /// Zeroes elements with the given probability and scales the others up; the identity in evaluation.
-    public func dropout(_ probability: Double, isTraining: Bool) -> Tensor {
-        made("dropout", [self]) { apus_dropout(pointer, probability, isTraining, $0) }
     }
 }

@@ -21,6 +21,9 @@ public struct Tensor {
 
     /// The C layer's handle, borrowed: valid while this tensor lives.
     package var pointer: OpaquePointer { handle.pointer }
+
+    /// What operations return after a failure inside ``catchingTensorErrors(_:)``.
+    static var undefined: Tensor { Tensor(owning: apus_tensor_undefined()) }
 }
 
 /// Owns one handle of the C layer.
@@ -41,6 +44,7 @@ extension Tensor {
     /// Number of dimensions; 0 for a scalar.
     public var rank: Int { Int(apus_tensor_rank(pointer)) }
 
+    /// The size of each dimension; empty for a scalar.
     public var shape: [Int] { (0..<Int32(rank)).map { Int(apus_tensor_size(pointer, $0)) } }
 
     /// Elements between neighbours of each dimension.
@@ -50,21 +54,36 @@ extension Tensor {
     public func size(_ dim: Int) -> Int {
         let rank = rank
         let index = dim < 0 ? dim + rank : dim
-        precondition(index >= 0 && index < rank, "size: dimension \(dim) of a tensor of shape \(shape)")
+        guard isDefined else { return 0 }
+        precondition(
+            index >= 0 && index < rank, "size: dimension \(dim) of a tensor of shape \(shape)")
         return Int(apus_tensor_size(pointer, Int32(index)))
     }
 
+    /// The product of the shape; 1 for a scalar, 0 when undefined.
     public var elementCount: Int { Int(apus_tensor_element_count(pointer)) }
+
+    /// Bytes of all elements: of the tensor, not of the storage that it may share.
     public var byteCount: Int { elementCount * dtype.byteCount }
+
+    /// The type of the elements; float32 when undefined.
     public var dtype: DType { DType(code: apus_tensor_dtype(pointer)) }
+
+    /// Where the elements are.
     public var device: Device { Device(code: apus_tensor_device(pointer)) }
+
+    /// Whether the elements lie row by row without gaps.
     public var isContiguous: Bool { apus_tensor_is_contiguous(pointer) }
 
+    /// Whether the memory is locked host memory that a GPU copies from by itself.
+    public var isPinned: Bool { apus_tensor_is_pinned(pointer) }
+
+    /// Whether both refer to the same memory, wholly or partly.
     public func sharesStorage(with other: Tensor) -> Bool {
         apus_tensor_shares_storage(pointer, other.pointer)
     }
 
-    /// The elements' memory, for contiguous tensors on the host; nil for others.
+    /// The elements' memory, for contiguous tensors on the host; nil for others and for freed ones.
     ///
     /// Valid while the tensor's storage lives and is not resized: keep the tensor alive meanwhile.
     public var hostMemory: UnsafeMutableRawBufferPointer? {
@@ -73,27 +92,27 @@ extension Tensor {
     }
 }
 
-extension Tensor: CustomStringConvertible {
-    /// `float32[2, 3]`, with the elements when there are few.
-    public var description: String {
-        guard isDefined else { return "undefined tensor" }
-        let head = "\(dtype)\(shape)" + (device == .cpu ? "" : " on \(device)")
-        guard elementCount <= 16, dtype != .bool else { return head }
-        return head + " \(doubles())"
-    }
-}
-
 // MARK: - Codes of the C layer
 
 extension DType {
     /// The C layer numbers element types in the order of this enumeration.
-    package var code: Int32 { Self.codes[self]! }
+    package var code: Int32 {
+        switch self {
+        case .float32: 0
+        case .float64: 1
+        case .float16: 2
+        case .bfloat16: 3
+        case .int8: 4
+        case .int16: 5
+        case .int32: 6
+        case .int64: 7
+        case .uint8: 8
+        case .bool: 9
+        }
+    }
 
     package init(code: Int32) {
         precondition(code >= 0, "libtorch returned an element type that Apus does not know")
         self = Self.allCases[Int(code)]
     }
-
-    private static let codes: [DType: Int32] = Dictionary(
-        uniqueKeysWithValues: DType.allCases.enumerated().map { ($1, Int32($0)) })
 }

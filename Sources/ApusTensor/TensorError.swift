@@ -3,21 +3,25 @@ internal import CApusTorch
 
 /// A failure inside libtorch that the caller may handle: above all running out of memory.
 public struct TensorError: OperationalError {
+    /// What kind of failure it was.
     public enum Code: Sendable, Hashable {
         case outOfMemory, invalidArgument, notImplemented, callbackFailed, internalError
     }
 
+    /// What kind of failure it was.
     public let code: Code
     /// The operation, its operands, and libtorch's words.
     public let summary: String
 
     public var likelyCause: String? {
-        code == .outOfMemory ? "the model, its gradients and activations need more than there is" : nil
+        code == .outOfMemory
+            ? "the model, its gradients and activations need more than there is" : nil
     }
 
     public var remedy: String? {
         code == .outOfMemory
-            ? "a smaller micro_batch_size or sequence_len, gradient_checkpointing, or more ranks" : nil
+            ? "a smaller micro_batch_size or sequence_len, gradient_checkpointing, or more ranks"
+            : nil
     }
 
     init(status: apus_status, summary: String) {
@@ -30,12 +34,29 @@ public struct TensorError: OperationalError {
         default: code = .internalError
         }
     }
+
+    /// What the C layer calls this error when a callback throws it through C++.
+    var status: apus_status {
+        switch code {
+        case .outOfMemory: apus_status(APUS_OUT_OF_MEMORY)
+        case .invalidArgument: apus_status(APUS_INVALID_ARGUMENT)
+        case .notImplemented: apus_status(APUS_NOT_IMPLEMENTED)
+        case .callbackFailed: apus_status(APUS_CALLBACK_FAILED)
+        case .internalError: apus_status(APUS_INTERNAL)
+        }
+    }
 }
 
 /// Runs `body`; the first failure of a tensor operation in it becomes an error thrown at its end.
 ///
 /// After a failure operations return undefined tensors, and operations on those do too, so `body` runs
-/// on to its end; results must not be used when this throws.
+/// on to its end; results must not be used when this throws. Numbers read out of undefined tensors are
+/// NaN, 0 or an empty array.
+///
+/// Scopes nest: each throws its own first failure, and a failure caught around an inner scope leaves the
+/// outer one unharmed. A scope concerns the thread that it was opened on.
+///
+/// - Throws: ``TensorError``; when no tensor operation failed, what `body` throws.
 public func catchingTensorErrors<Result>(_ body: () throws -> Result) throws -> Result {
     apus_catch_enter()
     let outcome = Swift.Result { try body() }
@@ -46,54 +67,16 @@ public func catchingTensorErrors<Result>(_ body: () throws -> Result) throws -> 
     return try outcome.get()
 }
 
-// MARK: - The way every operation calls the C layer
-
-/// One result: a defined tensor, or an undefined one inside a catching scope after a failure.
-func made(
-    _ operation: StaticString, _ operands: @autoclosure () -> [Tensor],
-    _ call: (UnsafeMutablePointer<OpaquePointer?>) -> apus_status
-) -> Tensor {
-    var out: OpaquePointer?
-    let status = call(&out)
-    if status == APUS_OK, let out { return Tensor(owning: out) }
-    report(status, operation, operands())
-    return Tensor(owning: apus_tensor_undefined())
-}
-
-/// No result: an operation in place.
-func done(_ operation: StaticString, _ operands: @autoclosure () -> [Tensor], _ status: apus_status) {
-    if status != APUS_OK { report(status, operation, operands()) }
-}
-
-/// Keeps the failure for the scope around, or stops the program.
-private func report(_ status: apus_status, _ operation: StaticString, _ operands: [Tensor]) {
-    var sentence = "\(operation): \(String(cString: apus_last_message()))"
-    if !operands.isEmpty {
-        let shapes = operands.map { $0.isDefined ? "\($0.dtype)\($0.shape)" : "undefined" }
-        sentence += " (operands: \(shapes.joined(separator: ", ")))"
-    }
-    if !apus_catch_record(status, sentence) { fatalError(sentence) }
-}
-
-extension [Int] {
-    /// Sizes and dimensions as the C layer takes them; `Int` and `Int64` have one layout here.
-    func withSizes<Result>(_ body: (UnsafePointer<Int64>, Int32) -> Result) -> Result {
-        withUnsafeBufferPointer { sizes in
-            sizes.withMemoryRebound(to: Int64.self) { sizes in
-                var none: Int64 = 0
-                guard let start = sizes.baseAddress else { return body(&none, 0) }
-                return body(start, Int32(sizes.count))
-            }
-        }
-    }
-}
-
-extension [Tensor] {
-    /// Borrowed handles; the tensors live until the call returns.
-    func withPointers<Result>(_ body: (UnsafePointer<OpaquePointer>, Int32) -> Result) -> Result {
-        let pointers = map(\.pointer)
-        return withExtendedLifetime(self) {
-            pointers.withUnsafeBufferPointer { body($0.baseAddress!, Int32($0.count)) }
-        }
+/// Runs Swift code called from C++: an error becomes a status, which C++ turns into its exception.
+///
+/// A scope of its own, because libtorch may call on a thread that has none.
+func callback(_ body: () throws -> Void) -> apus_status {
+    do {
+        try catchingTensorErrors(body)
+        return apus_status(APUS_OK)
+    } catch let error as TensorError {
+        return apus_fail_callback(error.status, error.summary)
+    } catch {
+        return apus_fail_callback(apus_status(APUS_CALLBACK_FAILED), "\(error)")
     }
 }

@@ -178,18 +178,18 @@ at::Tensor apus::rms_norm(const at::Tensor &x, const at::Tensor &weight, double 
 
 apus_status apus_swiglu(apus_tensor_t gate, apus_tensor_t up, apus_out_t out) {
     return making(out, [&] {
-        const at::Tensor &g = gate->value, &u = up->value;
+        const at::Tensor &g = operand(gate), &u = operand(up);
         bool fits = g.sizes() == u.sizes();
         return fits && on_host_kernels({g, u}) ? SwiGLU::apply(g, u) : at::silu(g) * u;
     });
 }
 apus_status apus_rotary(apus_tensor_t x, apus_tensor_t cosines, apus_tensor_t sines, apus_out_t out) {
     return making(out, [&] {
-        check_rotary(x->value, cosines->value, sines->value);
-        bool tables_learn = cosines->value.requires_grad() || sines->value.requires_grad();
-        if (!on_host_kernels({x->value}) || tables_learn)
-            return composed_rotary(x->value, cosines->value, sines->value);
-        at::Tensor c = cosines->value.to(at::kFloat).contiguous(), s = sines->value.to(at::kFloat).contiguous();
-        return Rotary::apply(x->value, c, s);
+        check_rotary(operand(x), operand(cosines), operand(sines));
+        bool tables_learn = operand(cosines).requires_grad() || operand(sines).requires_grad();
+        if (!on_host_kernels({operand(x)}) || tables_learn)
+            return composed_rotary(operand(x), operand(cosines), operand(sines));
+        at::Tensor c = operand(cosines).to(at::kFloat).contiguous(), s = operand(sines).to(at::kFloat).contiguous();
+        return Rotary::apply(operand(x), c, s);
     });
 }

@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "apus_fused.h"
+#include "apus_ops.h"
 #include "boundary.hpp"
 #include "fused.hpp"
 
@@ -145,12 +146,12 @@ at::Tensor apus::cross_entropy(const at::Tensor &logits, const at::Tensor &targe
 apus_status apus_cross_entropy_consuming(apus_tensor_t logits, apus_tensor_t targets, int64_t ignore_index,
                                          double label_smoothing, apus_out_t loss) {
     return making(loss, [&] {
-        const at::Tensor &memory = logits->value;
+        const at::Tensor &memory = operand(logits);
         TORCH_CHECK(!memory.requires_grad(), "cross_entropy: logits of the graph cannot be overwritten");
         TORCH_CHECK(memory.is_contiguous(), "cross_entropy: logits to overwrite must be contiguous");
-        if (!fits_kernels(memory, targets->value))
-            return consume_composed(memory, targets->value, ignore_index, label_smoothing);
-        Rows rows = {memory, targets->value.contiguous(), ignore_index, label_smoothing};
+        if (!fits_kernels(memory, operand(targets)))
+            return consume_composed(memory, operand(targets), ignore_index, label_smoothing);
+        Rows rows = {memory, operand(targets).contiguous(), ignore_index, label_smoothing};
         rows.check_targets();
         return at::full({}, consume(rows), memory.options().dtype(at::kFloat));
     });

@@ -1,17 +1,23 @@
-// Element-wise operations, reductions, indexing, matrices: families behind one function each.
+// Operations element by element, over lists, and reductions: families behind one function each.
 #include "boundary.hpp"
 
 #include <ATen/Functions.h>
+#include <ATen/ScalarOps.h>
+
+#include <cmath>
+
+#include "apus_ops.h"
 
 using namespace apus;
 
-// --- Element-wise ---
+// --- Element by element ---
 
 static at::Tensor unary(apus_unary_kind kind, const at::Tensor &x) {
     switch (kind) {
     case APUS_NEG: return x.neg();
     case APUS_ABS: return x.abs();
     case APUS_EXP: return x.exp();
+    case APUS_EXP2: return x.exp2();
     case APUS_LOG: return x.log();
     case APUS_LOG2: return x.log2();
     case APUS_LOG10: return x.log10();
@@ -36,6 +42,7 @@ static at::Tensor unary(apus_unary_kind kind, const at::Tensor &x) {
     case APUS_GELU: return at::gelu(x);
     case APUS_GELU_TANH: return at::gelu(x, "tanh");
     case APUS_ERF: return x.erf();
+    case APUS_ERFC: return x.erfc();
     case APUS_ERFINV: return x.erfinv();
     case APUS_FLOOR: return x.floor();
     case APUS_CEIL: return x.ceil();
@@ -45,6 +52,7 @@ static at::Tensor unary(apus_unary_kind kind, const at::Tensor &x) {
     case APUS_SOFTPLUS: return at::softplus(x);
     case APUS_MISH: return at::mish(x);
     case APUS_HARDSWISH: return at::hardswish(x);
+    case APUS_HARDSIGMOID: return at::hardsigmoid(x);
     case APUS_ELU: return at::elu(x);
     case APUS_SELU: return at::selu(x);
     case APUS_LOG_SIGMOID: return at::log_sigmoid(x);
@@ -54,7 +62,7 @@ static at::Tensor unary(apus_unary_kind kind, const at::Tensor &x) {
     case APUS_IS_INF: return x.isinf();
     case APUS_IS_FINITE: return x.isfinite();
     }
-    throw Refusal(APUS_INVALID_ARGUMENT, "unknown unary operation");
+    refuse("unknown unary operation");
 }
 
 // Both operand kinds of a binary operation: a tensor, or a scalar on the right.
@@ -85,6 +93,7 @@ static at::Tensor binary(apus_binary_kind kind, const at::Tensor &a, const Right
     if constexpr (std::is_same_v<Right, at::Tensor>) {
         switch (kind) {
         case APUS_ATAN2: return at::atan2(a, b);
+        case APUS_LOGADDEXP: return at::logaddexp(a, b);
         case APUS_MAXIMUM: return at::maximum(a, b);
         case APUS_MINIMUM: return at::minimum(a, b);
         case APUS_LOGICAL_AND: return at::logical_and(a, b);
@@ -93,9 +102,9 @@ static at::Tensor binary(apus_binary_kind kind, const at::Tensor &a, const Right
         default: break;
         }
     } else {
-        return binary(kind, a, at::scalar_tensor(b, a.options().requires_grad(false)));
+        return binary(kind, a, at::native::wrapped_scalar_tensor(b, a.device()));
     }
-    throw Refusal(APUS_INVALID_ARGUMENT, "unknown binary operation");
+    refuse("unknown binary operation");
 }
 
 static at::Tensor reversed(apus_binary_kind kind, const at::Tensor &a, const at::Scalar &value) {
@@ -103,180 +112,251 @@ static at::Tensor reversed(apus_binary_kind kind, const at::Tensor &a, const at:
     case APUS_SUBTRACT: return at::rsub(a, value);
     case APUS_DIVIDE: return at::mul(at::reciprocal(a), value);
     case APUS_POW: return at::pow(value, a);
-    default: return binary(kind, at::scalar_tensor(value, a.options().requires_grad(false)), a);
+    default: return binary(kind, at::native::wrapped_scalar_tensor(value, a.device()), a);
     }
 }
 
 apus_status apus_unary(apus_unary_kind kind, apus_tensor_t x, apus_out_t out) {
-    return making(out, [&] { return unary(kind, x->value); });
+    return making(out, [&] { return unary(kind, operand(x)); });
+}
+apus_status apus_leaky_relu(apus_tensor_t x, double slope, apus_out_t out) {
+    return making(out, [&] { return at::leaky_relu(operand(x), slope); });
+}
+apus_status apus_glu(apus_tensor_t x, int64_t dim, apus_out_t out) {
+    return making(out, [&] { return at::glu(operand(x), dim); });
 }
 apus_status apus_binary(apus_binary_kind kind, apus_tensor_t a, apus_tensor_t b, apus_out_t out) {
-    return making(out, [&] { return binary(kind, a->value, b->value); });
+    return making(out, [&] { return binary<at::Tensor>(kind, operand(a), operand(b)); });
 }
-apus_status apus_binary_scalar(apus_binary_kind kind, apus_tensor_t a, double value, bool is_reversed,
-                               apus_out_t out) {
+apus_status apus_binary_scalar(apus_binary_kind kind, apus_tensor_t a, double value,
+                               bool is_reversed, apus_out_t out) {
     return making(out, [&] {
-        at::Scalar scalar = scalar_for(a->value, value);
-        return is_reversed ? reversed(kind, a->value, scalar) : binary(kind, a->value, scalar);
+        const at::Tensor &tensor = operand(a);
+        at::Scalar scalar = scalar_for(tensor, value);
+        return is_reversed ? reversed(kind, tensor, scalar) : binary(kind, tensor, scalar);
     });
 }
-apus_status apus_binary_in_place(apus_binary_kind kind, apus_tensor_t destination, apus_tensor_t other,
-                                 double alpha) {
+apus_status apus_binary_in_place(apus_binary_kind kind, apus_tensor_t destination,
+                                 apus_tensor_t other, double alpha) {
     return guarded([&] {
-        at::Tensor &a = destination->value;
+        at::Tensor &a = operand(destination);
+        const at::Tensor &b = operand(other);
         switch (kind) {
-        case APUS_ADD: a.add_(other->value, scalar_for(a, alpha)); return;
-        case APUS_SUBTRACT: a.sub_(other->value, scalar_for(a, alpha)); return;
-        case APUS_MULTIPLY: a.mul_(other->value); return;
-        case APUS_DIVIDE: a.div_(other->value); return;
-        default: throw Refusal(APUS_INVALID_ARGUMENT, "no in-place form");
+        case APUS_ADD: a.add_(b, scalar_for(a, alpha)); return;
+        case APUS_SUBTRACT: a.sub_(b, scalar_for(a, alpha)); return;
+        case APUS_MULTIPLY: a.mul_(b); return;
+        case APUS_DIVIDE: a.div_(b); return;
+        default: refuse("no in-place form");
         }
     });
 }
-apus_status apus_binary_scalar_in_place(apus_binary_kind kind, apus_tensor_t destination, double value) {
+apus_status apus_binary_scalar_in_place(apus_binary_kind kind, apus_tensor_t destination,
+                                        double value) {
     return guarded([&] {
-        at::Tensor &a = destination->value;
+        at::Tensor &a = operand(destination);
         at::Scalar scalar = scalar_for(a, value);
         switch (kind) {
         case APUS_ADD: a.add_(scalar); return;
         case APUS_SUBTRACT: a.sub_(scalar); return;
         case APUS_MULTIPLY: a.mul_(scalar); return;
         case APUS_DIVIDE: a.div_(scalar); return;
-        default: throw Refusal(APUS_INVALID_ARGUMENT, "no in-place form");
+        default: refuse("no in-place form");
         }
     });
 }
 apus_status apus_fill(apus_tensor_t destination, double value) {
     return guarded([&] {
-        if (value == 0) destination->value.zero_();
-        else destination->value.fill_(value);
+        at::Tensor &tensor = operand(destination);
+        if (value == 0) tensor.zero_();
+        else tensor.fill_(scalar_for(tensor, value));
     });
 }
 apus_status apus_where(apus_tensor_t condition, apus_tensor_t a, apus_tensor_t b, apus_out_t out) {
-    return making(out, [&] { return at::where(condition->value, a->value, b->value); });
+    return making(out, [&] { return at::where(operand(condition), operand(a), operand(b)); });
 }
 apus_status apus_clamp(apus_tensor_t x, double low, double high, apus_out_t out) {
     return making(out, [&] {
-        c10::optional<at::Scalar> minimum, maximum;
-        if (std::isfinite(low)) minimum = scalar_for(x->value, low);
-        if (std::isfinite(high)) maximum = scalar_for(x->value, high);
-        return at::clamp(x->value, minimum, maximum);
+        const at::Tensor &tensor = operand(x);
+        std::optional<at::Scalar> minimum, maximum;
+        if (std::isfinite(low)) minimum = scalar_for(tensor, low);
+        if (std::isfinite(high)) maximum = scalar_for(tensor, high);
+        // Without bounds libtorch refuses.
+        return minimum || maximum ? at::clamp(tensor, minimum, maximum) : tensor.clone();
     });
 }
 apus_status apus_masked_fill(apus_tensor_t x, apus_tensor_t mask, double value, apus_out_t out) {
-    return making(out, [&] { return x->value.masked_fill(mask->value, scalar_for(x->value, value)); });
+    return making(out, [&] {
+        const at::Tensor &tensor = operand(x);
+        return tensor.masked_fill(operand(mask), scalar_for(tensor, value));
+    });
 }
-apus_status apus_addcmul(apus_tensor_t input, apus_tensor_t a, apus_tensor_t b, double value, apus_out_t out) {
-    return making(out, [&] { return at::addcmul(input->value, a->value, b->value, value); });
+apus_status apus_addcmul(apus_tensor_t input, apus_tensor_t a, apus_tensor_t b, double value,
+                         apus_out_t out) {
+    return making(out, [&] {
+        at::Scalar scale = scalar_for(operand(input), value);
+        return at::addcmul(input->value, operand(a), operand(b), scale);
+    });
 }
-apus_status apus_addcdiv(apus_tensor_t input, apus_tensor_t a, apus_tensor_t b, double value, apus_out_t out) {
-    return making(out, [&] { return at::addcdiv(input->value, a->value, b->value, value); });
+apus_status apus_addcdiv(apus_tensor_t input, apus_tensor_t a, apus_tensor_t b, double value,
+                         apus_out_t out) {
+    return making(out, [&] {
+        at::Scalar scale = scalar_for(operand(input), value);
+        return at::addcdiv(input->value, operand(a), operand(b), scale);
+    });
 }
 apus_status apus_lerp(apus_tensor_t start, apus_tensor_t end, double weight, apus_out_t out) {
-    return making(out, [&] { return at::lerp(start->value, end->value, weight); });
+    return making(out, [&] { return at::lerp(operand(start), operand(end), weight); });
 }
 apus_status apus_triangle(apus_tensor_t x, bool lower, int64_t diagonal, apus_out_t out) {
-    return making(out, [&] { return lower ? at::tril(x->value, diagonal) : at::triu(x->value, diagonal); });
+    return making(out, [&] {
+        return lower ? at::tril(operand(x), diagonal) : at::triu(operand(x), diagonal);
+    });
+}
+apus_status apus_is_same(apus_tensor_t a, apus_tensor_t b, bool *out) {
+    return guarded([&] { *out = at::equal(operand(a), operand(b)); });
+}
+apus_status apus_is_close(apus_tensor_t a, apus_tensor_t b, double relative, double absolute,
+                          bool *out) {
+    return guarded([&] { *out = at::allclose(operand(a), operand(b), relative, absolute); });
+}
+
+// --- Lists ---
+
+apus_status apus_each(apus_each_kind kind, apus_list_t xs, apus_list_t ys, int32_t count,
+                      double scalar) {
+    return guarded([&] {
+        std::vector<at::Tensor> a = operands(xs, count), b = operands(ys, count);
+        if (a.empty()) return;
+        switch (kind) {
+        case APUS_EACH_ADD: at::_foreach_add_(a, b, scalar_for(a[0], scalar)); return;
+        case APUS_EACH_MULTIPLY: at::_foreach_mul_(a, b); return;
+        case APUS_EACH_DIVIDE: at::_foreach_div_(a, b); return;
+        case APUS_EACH_LERP: at::_foreach_lerp_(a, b, scalar); return;
+        case APUS_EACH_COPY: at::_foreach_copy_(a, b); return;
+        }
+        refuse("unknown operation over lists");
+    });
+}
+apus_status apus_each_scalar(apus_each_scalar_kind kind, apus_list_t xs, int32_t count,
+                             double scalar) {
+    return guarded([&] {
+        std::vector<at::Tensor> a = operands(xs, count);
+        if (a.empty()) return;
+        switch (kind) {
+        case APUS_EACH_SCALE: at::_foreach_mul_(a, scalar_for(a[0], scalar)); return;
+        case APUS_EACH_OFFSET: at::_foreach_add_(a, scalar_for(a[0], scalar)); return;
+        case APUS_EACH_ZERO: at::_foreach_zero_(a); return;
+        }
+        refuse("unknown operation over a list");
+    });
+}
+apus_status apus_each_norm(apus_list_t xs, int32_t count, apus_out_t out) {
+    return guarded([&] {
+        if (count > 0) hand_out(at::_foreach_norm(operands(xs, count)), out);
+    });
 }
 
 // --- Reductions ---
 
-static at::Tensor reduce(apus_reduction_kind kind, const at::Tensor &x, at::IntArrayRef dims, bool keep) {
+static at::Tensor count_nonzero(const at::Tensor &x, at::IntArrayRef dims, bool keep) {
+    at::Tensor mask = x.ne(0);
+    if (dims.empty()) return at::sum(mask);
+    return at::sum(mask, dims, keep);
+}
+
+static at::Tensor reduce_one(apus_reduction_kind kind, const at::Tensor &x, at::IntArrayRef dims,
+                             bool keep) {
+    if (dims.size() > 1) refuse("this reduction takes one dimension or none");
+    bool all = dims.empty();
+    std::optional<int64_t> dim;
+    if (!all) dim = dims[0];
+    switch (kind) {
+    case APUS_PROD: return all ? at::prod(x) : at::prod(x, *dim, keep);
+    case APUS_ARGMAX: return at::argmax(x, dim, keep);
+    case APUS_ARGMIN: return at::argmin(x, dim, keep);
+    default: refuse("unknown reduction");
+    }
+}
+
+static at::Tensor reduce(apus_reduction_kind kind, const at::Tensor &x, at::IntArrayRef dims,
+                         bool keep) {
+    at::OptionalIntArrayRef some = dims.empty() ? at::OptionalIntArrayRef() : dims;
     switch (kind) {
     case APUS_SUM: return at::sum(x, dims, keep);
     case APUS_MEAN: return at::mean(x, dims, keep);
     case APUS_AMAX: return at::amax(x, dims, keep);
     case APUS_AMIN: return at::amin(x, dims, keep);
-    case APUS_VAR: return at::var(x, dims, true, keep);
-    case APUS_STD: return at::std(x, dims, true, keep);
-    case APUS_NORM: return at::linalg_vector_norm(x, 2, dims.empty() ? at::OptionalIntArrayRef() : dims, keep);
-    case APUS_COUNT_NONZERO: {
-        at::Tensor count = at::count_nonzero(x, dims);
-        if (keep)
-            for (int64_t dim : dims) count = count.unsqueeze(dim);
-        return count;
-    }
-    default: break;
-    }
-    if (dims.empty()) {
-        switch (kind) {
-        case APUS_PROD: return at::prod(x);
-        case APUS_LOGSUMEXP: return at::logsumexp(x.flatten(), 0);
-        case APUS_ALL: return at::all(x);
-        case APUS_ANY: return at::any(x);
-        case APUS_ARGMAX: return at::argmax(x);
-        case APUS_ARGMIN: return at::argmin(x);
-        default: break;
-        }
-    }
-    if (kind == APUS_LOGSUMEXP) return at::logsumexp(x, dims, keep);
-    if (kind == APUS_ALL) return at::all(x, dims, keep);
-    if (kind == APUS_ANY) return at::any(x, dims, keep);
-    if (dims.size() != 1) throw Refusal(APUS_INVALID_ARGUMENT, "this reduction takes one dimension or none");
-    switch (kind) {
-    case APUS_PROD: return at::prod(x, dims[0], keep);
-    case APUS_ARGMAX: return at::argmax(x, dims[0], keep);
-    case APUS_ARGMIN: return at::argmin(x, dims[0], keep);
-    default: throw Refusal(APUS_INVALID_ARGUMENT, "unknown reduction");
+    case APUS_LOGSUMEXP: return at::logsumexp(x, dims, keep);
+    case APUS_ALL: return at::all(x, some, keep);
+    case APUS_ANY: return at::any(x, some, keep);
+    case APUS_COUNT_NONZERO: return count_nonzero(x, dims, keep);
+    default: return reduce_one(kind, x, dims, keep);
     }
 }
 
-apus_status apus_reduce(apus_reduction_kind kind, apus_tensor_t x, const int64_t *dims, int32_t dim_count,
-                        bool keep_dims, apus_out_t out) {
-    return making(out, [&] { return reduce(kind, x->value, ints(dims, dim_count), keep_dims); });
+apus_status apus_reduce(apus_reduction_kind kind, apus_tensor_t x, const int64_t *dims,
+                        int32_t dim_count, bool keep_dims, apus_out_t out) {
+    return making(out, [&] { return reduce(kind, operand(x), ints(dims, dim_count), keep_dims); });
 }
-apus_status apus_cumulative_sum(apus_tensor_t x, int64_t dim, apus_out_t out) {
-    return making(out, [&] { return at::cumsum(x->value, dim); });
+apus_status apus_norm(apus_tensor_t x, double p, const int64_t *dims, int32_t dim_count,
+                      bool keep_dims, apus_out_t out) {
+    return making(out, [&] {
+        at::OptionalIntArrayRef some;
+        if (dim_count > 0) some = ints(dims, dim_count);
+        return at::linalg_vector_norm(operand(x), p, some, keep_dims);
+    });
+}
+apus_status apus_variance(apus_tensor_t x, double correction, bool root, const int64_t *dims,
+                          int32_t dim_count, bool keep_dims, apus_out_t out) {
+    return making(out, [&] {
+        at::OptionalIntArrayRef some;
+        if (dim_count > 0) some = ints(dims, dim_count);
+        std::optional<at::Scalar> by = at::Scalar(correction);
+        if (root) return at::std(operand(x), some, by, keep_dims);
+        return at::var(operand(x), some, by, keep_dims);
+    });
+}
+apus_status apus_quantile(apus_tensor_t x, apus_tensor_t fractions, int64_t dim, bool keep_dims,
+                          apus_out_t out) {
+    return making(out,
+                  [&] { return at::quantile(operand(x), operand(fractions), dim, keep_dims); });
+}
+apus_status apus_cumulative(apus_cumulative_kind kind, apus_tensor_t x, int64_t dim,
+                            apus_out_t out) {
+    return making(out, [&]() -> at::Tensor {
+        switch (kind) {
+        case APUS_CUMULATIVE_SUM: return at::cumsum(operand(x), dim);
+        case APUS_CUMULATIVE_PRODUCT: return at::cumprod(operand(x), dim);
+        case APUS_LOG_CUMULATIVE_SUM_EXP: return at::logcumsumexp(operand(x), dim);
+        }
+        refuse("unknown cumulative operation");
+    });
+}
+apus_status apus_locate(apus_locate_kind kind, apus_tensor_t tensor, int64_t dim,
+                        apus_out_t values, apus_out_t indices) {
+    return making(values, indices, [&]() -> std::tuple<at::Tensor, at::Tensor> {
+        const at::Tensor &x = operand(tensor);
+        switch (kind) {
+        case APUS_LOCATE_MAX: return at::max(x, dim);
+        case APUS_LOCATE_MIN: return at::min(x, dim);
+        case APUS_LOCATE_MEDIAN: return at::median(x, dim);
+        case APUS_LOCATE_CUMULATIVE_MAX: return at::cummax(x, dim);
+        case APUS_LOCATE_CUMULATIVE_MIN: return at::cummin(x, dim);
+        }
+        refuse("unknown reduction with indices");
+    });
 }
 apus_status apus_softmax(apus_tensor_t x, int64_t dim, bool logarithm, apus_out_t out) {
-    return making(out, [&] { return logarithm ? at::log_softmax(x->value, dim) : at::softmax(x->value, dim); });
+    return making(out, [&] {
+        return logarithm ? at::log_softmax(operand(x), dim) : at::softmax(operand(x), dim);
+    });
 }
 apus_status apus_top_k(apus_tensor_t x, int64_t k, int64_t dim, bool largest, apus_out_t values,
                        apus_out_t indices) {
-    return guarded([&] {
-        auto [top, where] = at::topk(x->value, k, dim, largest);
-        *values = handle(top);
-        *indices = handle(where);
-    });
+    return making(values, indices, [&] { return at::topk(operand(x), k, dim, largest); });
 }
-apus_status apus_sort(apus_tensor_t x, int64_t dim, bool descending, apus_out_t values, apus_out_t indices) {
-    return guarded([&] {
-        auto [sorted, where] = at::sort(x->value, /*stable=*/true, dim, descending);
-        *values = handle(sorted);
-        *indices = handle(where);
-    });
-}
-
-// --- Indexing ---
-
-apus_status apus_gather(apus_tensor_t x, int64_t dim, apus_tensor_t index, apus_out_t out) {
-    return making(out, [&] { return at::gather(x->value, dim, index->value); });
-}
-apus_status apus_scatter(apus_tensor_t x, int64_t dim, apus_tensor_t index, apus_tensor_t source, bool add,
-                         apus_out_t out) {
-    return making(out, [&] {
-        if (add) return at::scatter_add(x->value, dim, index->value, source->value);
-        return at::scatter(x->value, dim, index->value, source->value);
-    });
-}
-apus_status apus_index_select(apus_tensor_t x, int64_t dim, apus_tensor_t index, apus_out_t out) {
-    return making(out, [&] { return at::index_select(x->value, dim, index->value); });
-}
-apus_status apus_embedding(apus_tensor_t table, apus_tensor_t indices, apus_out_t out) {
-    return making(out, [&] { return at::embedding(table->value, indices->value); });
-}
-
-// --- Matrices ---
-
-apus_status apus_matmul(apus_tensor_t a, apus_tensor_t b, apus_out_t out) {
-    return making(out, [&] { return at::matmul(a->value, b->value); });
-}
-apus_status apus_linear(apus_tensor_t input, apus_tensor_t weight, apus_optional_tensor_t bias, apus_out_t out) {
-    return making(out, [&] {
-        if (bias) return at::linear(input->value, weight->value, bias->value);
-        return at::linear(input->value, weight->value);
-    });
-}
-apus_status apus_add_product(apus_tensor_t destination, apus_tensor_t a, apus_tensor_t b, double alpha) {
-    return guarded([&] { destination->value.addmm_(a->value, b->value, 1, alpha); });
+apus_status apus_sort(apus_tensor_t x, int64_t dim, bool descending, apus_out_t values,
+                      apus_out_t indices) {
+    return making(values, indices,
+                  [&] { return at::sort(operand(x), /*stable=*/true, dim, descending); });
 }

@@ -1,10 +1,14 @@
-// The C surface of libtorch for Apus.
+// The C surface of libtorch for Apus: tensors, autograd, random numbers, the machine. The operations are
+// in apus_ops.h.
 //
 // Rules for every function unless its comment says otherwise:
-//  - The status tells whether it worked; on failure apus_last_message() has the sentence and outputs are
-//    untouched.
+//  - The status tells whether it worked; on failure apus_last_message() has the sentence and outputs
+//    are untouched.
 //  - Input handles are borrowed. Output handles are owned by the caller (+1), who releases each once.
 //  - Sizes are counts of elements; dimensions may be negative (counted from the end).
+//  - An undefined operand, or one whose storage was freed, is refused; only the getters take them.
+//  - A `context` given together with `release` is taken over: release(context) is called once, at the
+//    latest when the function fails.
 //  - Functions may be called from any thread; one tensor must not be used by two threads at once while
 //    one of them writes.
 #ifndef APUS_TORCH_H
@@ -24,6 +28,9 @@ typedef struct apus_tensor *apus_tensor_t;
 typedef apus_tensor_t _Nullable apus_optional_tensor_t;
 // Where a new handle is stored.
 typedef apus_tensor_t _Nullable *_Nonnull apus_out_t;
+// Borrowed handles in a row.
+typedef const apus_tensor_t _Nonnull *_Nonnull apus_list_t;
+typedef const apus_optional_tensor_t *_Nonnull apus_optional_list_t;
 
 typedef int32_t apus_status;
 enum {
@@ -46,7 +53,9 @@ typedef int32_t apus_dtype;
 // -1 is the CPU, n >= 0 is CUDA device n.
 typedef int32_t apus_device;
 
-// --- Handles and metadata (tensor.cpp). The getters cannot fail. -------------------------------------
+typedef void (*apus_release)(void *_Nullable context);
+
+// --- Handles and metadata (tensor.cpp). The getters cannot fail. --------------------------------
 
 void apus_tensor_release(apus_tensor_t tensor);
 // A second handle to the same tensor.
@@ -54,67 +63,95 @@ apus_tensor_t apus_tensor_retain(apus_tensor_t tensor);
 apus_tensor_t apus_tensor_undefined(void);
 bool apus_tensor_is_defined(apus_tensor_t tensor);
 int32_t apus_tensor_rank(apus_tensor_t tensor);
+// `dim` is not negative and less than the rank.
 int64_t apus_tensor_size(apus_tensor_t tensor, int32_t dim);
 int64_t apus_tensor_stride(apus_tensor_t tensor, int32_t dim);
 int64_t apus_tensor_element_count(apus_tensor_t tensor);
+// -1 for an element type that Apus does not know.
 apus_dtype apus_tensor_dtype(apus_tensor_t tensor);
 apus_device apus_tensor_device(apus_tensor_t tensor);
 bool apus_tensor_is_contiguous(apus_tensor_t tensor);
+bool apus_tensor_is_pinned(apus_tensor_t tensor);
 // True when both share the same storage.
 bool apus_tensor_shares_storage(apus_tensor_t a, apus_tensor_t b);
-// The address of the first element, for host tensors that are contiguous; valid while the storage lives.
+// Where the first element lies in its storage, in elements, and how many bytes the storage has now.
+int64_t apus_tensor_storage_offset(apus_tensor_t tensor);
+int64_t apus_tensor_storage_bytes(apus_tensor_t tensor);
+// The address of the first element, for host tensors that are contiguous and not freed; valid while
+// the storage lives.
 void *_Nullable apus_tensor_data(apus_tensor_t tensor);
 
-// --- Creation (tensor.cpp) -----------------------------------------------------------------------------
+// --- Creation (tensor.cpp) ------------------------------------------------------------------------
 
-apus_status apus_empty(const int64_t *sizes, int32_t rank, apus_dtype, apus_device, apus_out_t out);
+// `pinned` asks for host memory that a GPU can reach directly.
+apus_status apus_empty(const int64_t *sizes, int32_t rank, apus_dtype, apus_device, bool pinned,
+                       apus_out_t out);
 apus_status apus_full(const int64_t *sizes, int32_t rank, double value, apus_dtype, apus_device,
                       apus_out_t out);
 apus_status apus_full_like(apus_tensor_t, double value, apus_out_t out);
 apus_status apus_empty_like(apus_tensor_t, apus_out_t out);
 // Copies byte_count bytes of row-major elements.
-apus_status apus_from_bytes(const void *bytes, size_t byte_count, const int64_t *sizes, int32_t rank, apus_dtype,
-                            apus_out_t out);
+apus_status apus_from_bytes(const void *bytes, size_t byte_count, const int64_t *sizes, int32_t rank,
+                            apus_dtype, apus_out_t out);
 // Uses the memory in place; release(context) is called when the last tensor that shares it is gone.
 apus_status apus_from_memory(void *bytes, const int64_t *sizes, int32_t rank, apus_dtype,
-                             void (*_Nullable release)(void *_Nullable), void *_Nullable context,
-                             apus_out_t out);
+                             apus_release release, void *_Nullable context, apus_out_t out);
 apus_status apus_arange(double start, double end, double step, apus_dtype, apus_device,
                         apus_out_t out);
 apus_status apus_linspace(double start, double end, int64_t steps, apus_dtype, apus_device,
                           apus_out_t out);
 apus_status apus_eye(int64_t rows, int64_t columns, apus_dtype, apus_device, apus_out_t out);
 
-// --- Copies and conversions (tensor.cpp) ---------------------------------------------------------------
+// --- Copies and conversions (tensor.cpp) ----------------------------------------------------------
 
-apus_status apus_to(apus_tensor_t, apus_dtype, apus_device, bool copy, apus_out_t out);
+// `asynchronous` returns before a copy between pinned host memory and a GPU is done.
+apus_status apus_to(apus_tensor_t, apus_dtype, apus_device, bool copy, bool asynchronous,
+                    apus_out_t out);
 apus_status apus_clone(apus_tensor_t, apus_out_t out);
 apus_status apus_contiguous(apus_tensor_t, apus_out_t out);
 // Copies the elements of source (any dtype, broadcast) into destination, in place.
-apus_status apus_copy(apus_tensor_t destination, apus_tensor_t source);
-// Row-major elements into memory of at least element_count x element size bytes.
+apus_status apus_copy(apus_tensor_t destination, apus_tensor_t source, bool asynchronous);
+// Row-major elements into memory of exactly element_count x element size bytes.
 apus_status apus_to_bytes(apus_tensor_t, void *bytes, size_t byte_count);
 apus_status apus_item(apus_tensor_t, double *out);
 apus_status apus_item_int(apus_tensor_t, int64_t *out);
 
-// --- Views and shapes (tensor.cpp) -----------------------------------------------------------------------
+// --- Views and shapes (tensor.cpp) ----------------------------------------------------------------
 
 apus_status apus_reshape(apus_tensor_t, const int64_t *sizes, int32_t rank, apus_out_t out);
 apus_status apus_permute(apus_tensor_t, const int64_t *dims, int32_t rank, apus_out_t out);
 apus_status apus_transpose(apus_tensor_t, int64_t a, int64_t b, apus_out_t out);
+apus_status apus_move_dim(apus_tensor_t, int64_t from, int64_t to, apus_out_t out);
 apus_status apus_squeeze(apus_tensor_t, int64_t dim, apus_out_t out);
 apus_status apus_unsqueeze(apus_tensor_t, int64_t dim, apus_out_t out);
+apus_status apus_flatten(apus_tensor_t, int64_t first, int64_t last, apus_out_t out);
 apus_status apus_expand(apus_tensor_t, const int64_t *sizes, int32_t rank, apus_out_t out);
 apus_status apus_select(apus_tensor_t, int64_t dim, int64_t index, apus_out_t out);
+// 0 <= start <= end <= size: unlike libtorch, nothing is clamped.
 apus_status apus_slice(apus_tensor_t, int64_t dim, int64_t start, int64_t end, int64_t step,
                        apus_out_t out);
-apus_status apus_cat(const apus_tensor_t _Nonnull *_Nonnull tensors, int32_t count, int64_t dim,
-                     apus_out_t out);
-apus_status apus_stack(const apus_tensor_t _Nonnull *_Nonnull tensors, int32_t count, int64_t dim,
+// Windows of `size` entries every `step` along dim; their entries become a new last dimension.
+apus_status apus_unfold(apus_tensor_t, int64_t dim, int64_t size, int64_t step, apus_out_t out);
+apus_status apus_diagonal(apus_tensor_t, int64_t offset, int64_t a, int64_t b, apus_out_t out);
+// `count` pieces whose sizes add up to the dimension's.
+apus_status apus_split(apus_tensor_t, const int64_t *sizes, int32_t count, int64_t dim,
                        apus_out_t out);
+apus_status apus_cat(apus_list_t tensors, int32_t count, int64_t dim, apus_out_t out);
+apus_status apus_stack(apus_list_t tensors, int32_t count, int64_t dim, apus_out_t out);
 apus_status apus_repeat(apus_tensor_t, const int64_t *repeats, int32_t rank, apus_out_t out);
 apus_status apus_repeat_interleave(apus_tensor_t, int64_t repeats, int64_t dim, apus_out_t out);
-// A new leaf that shares `base`'s storage from `offset` elements on; autograd does not know of the sharing.
+apus_status apus_flip(apus_tensor_t, const int64_t *dims, int32_t count, apus_out_t out);
+apus_status apus_roll(apus_tensor_t, int64_t shift, int64_t dim, apus_out_t out);
+typedef enum {
+    APUS_PAD_CONSTANT, APUS_PAD_REFLECT, APUS_PAD_REPLICATE, APUS_PAD_CIRCULAR,
+} apus_pad_kind;
+// `amounts`: before and after for the last dimension, then for the one before it, and so on.
+apus_status apus_pad(apus_pad_kind, apus_tensor_t, const int64_t *amounts, int32_t count, double value,
+                     apus_out_t out);
+
+// --- Storages (tensor.cpp). Autograd does not know of the sharing; freed storages are allowed. ----
+
+// A new leaf that shares `base`'s storage from `offset` elements on.
 apus_status apus_storage_view(apus_tensor_t base, int64_t offset, const int64_t *sizes, int32_t rank,
                               apus_out_t out);
 // Makes `tensor` point to `data`'s storage and shape, keeping its identity (gradients, hooks).
@@ -122,97 +159,7 @@ apus_status apus_set_data(apus_tensor_t tensor, apus_tensor_t data);
 // Frees (0) or restores the storage's memory; every tensor that shares it sees the new memory.
 apus_status apus_storage_resize(apus_tensor_t tensor, int64_t byte_count);
 
-// --- Element-wise operations, by family (ops.cpp) ----------------------------------------------------------
-
-typedef enum {
-    APUS_NEG, APUS_ABS, APUS_EXP, APUS_LOG, APUS_LOG2, APUS_LOG10, APUS_LOG1P, APUS_EXPM1, APUS_SQRT,
-    APUS_RSQRT, APUS_SQUARE, APUS_RECIPROCAL, APUS_SIN, APUS_COS, APUS_TAN, APUS_ASIN, APUS_ACOS, APUS_ATAN,
-    APUS_SINH, APUS_COSH, APUS_TANH, APUS_SIGMOID, APUS_RELU, APUS_SILU, APUS_GELU, APUS_GELU_TANH, APUS_ERF,
-    APUS_ERFINV, APUS_FLOOR, APUS_CEIL, APUS_ROUND, APUS_TRUNC, APUS_SIGN, APUS_SOFTPLUS, APUS_MISH,
-    APUS_HARDSWISH, APUS_ELU, APUS_SELU, APUS_LOG_SIGMOID, APUS_LOGICAL_NOT, APUS_BITWISE_NOT, APUS_IS_NAN,
-    APUS_IS_INF, APUS_IS_FINITE,
-} apus_unary_kind;
-apus_status apus_unary(apus_unary_kind, apus_tensor_t, apus_out_t out);
-
-typedef enum {
-    APUS_ADD, APUS_SUBTRACT, APUS_MULTIPLY, APUS_DIVIDE, APUS_FLOOR_DIVIDE, APUS_REMAINDER, APUS_FMOD, APUS_POW,
-    APUS_ATAN2, APUS_MAXIMUM, APUS_MINIMUM, APUS_EQUAL, APUS_NOT_EQUAL, APUS_LESS, APUS_LESS_EQUAL, APUS_GREATER,
-    APUS_GREATER_EQUAL, APUS_LOGICAL_AND, APUS_LOGICAL_OR, APUS_LOGICAL_XOR, APUS_BITWISE_AND, APUS_BITWISE_OR,
-    APUS_BITWISE_XOR, APUS_SHIFT_LEFT, APUS_SHIFT_RIGHT,
-} apus_binary_kind;
-apus_status apus_binary(apus_binary_kind, apus_tensor_t, apus_tensor_t, apus_out_t out);
-// tensor (op) value, or value (op) tensor when reversed.
-apus_status apus_binary_scalar(apus_binary_kind, apus_tensor_t, double value, bool reversed,
-                               apus_out_t out);
-// In place; add, subtract, multiply and divide only. `alpha` scales the right operand of add and subtract.
-apus_status apus_binary_in_place(apus_binary_kind, apus_tensor_t destination, apus_tensor_t, double alpha);
-apus_status apus_binary_scalar_in_place(apus_binary_kind, apus_tensor_t destination, double value);
-apus_status apus_fill(apus_tensor_t destination, double value);
-apus_status apus_where(apus_tensor_t condition, apus_tensor_t, apus_tensor_t, apus_out_t out);
-// Infinite bounds mean none.
-apus_status apus_clamp(apus_tensor_t, double low, double high, apus_out_t out);
-apus_status apus_masked_fill(apus_tensor_t, apus_tensor_t mask, double value, apus_out_t out);
-// input + value * a * b, and input + value * a / b.
-apus_status apus_addcmul(apus_tensor_t input, apus_tensor_t a, apus_tensor_t b, double value,
-                         apus_out_t out);
-apus_status apus_addcdiv(apus_tensor_t input, apus_tensor_t a, apus_tensor_t b, double value,
-                         apus_out_t out);
-apus_status apus_lerp(apus_tensor_t start, apus_tensor_t end, double weight, apus_out_t out);
-// Keeps what lies on and below (lower) or above the diagonal.
-apus_status apus_triangle(apus_tensor_t, bool lower, int64_t diagonal, apus_out_t out);
-
-// --- Reductions (ops.cpp). No dims means all. -------------------------------------------------------------
-
-typedef enum {
-    APUS_SUM, APUS_MEAN, APUS_PROD, APUS_AMAX, APUS_AMIN, APUS_VAR, APUS_STD, APUS_NORM, APUS_LOGSUMEXP, APUS_ALL,
-    APUS_ANY, APUS_COUNT_NONZERO, APUS_ARGMAX, APUS_ARGMIN,
-} apus_reduction_kind;
-apus_status apus_reduce(apus_reduction_kind, apus_tensor_t, const int64_t *_Nullable dims, int32_t dim_count,
-                        bool keep_dims, apus_out_t out);
-apus_status apus_cumulative_sum(apus_tensor_t, int64_t dim, apus_out_t out);
-apus_status apus_softmax(apus_tensor_t, int64_t dim, bool logarithm, apus_out_t out);
-apus_status apus_top_k(apus_tensor_t, int64_t k, int64_t dim, bool largest, apus_out_t values,
-                       apus_out_t indices);
-apus_status apus_sort(apus_tensor_t, int64_t dim, bool descending, apus_out_t values,
-                      apus_out_t indices);
-
-// --- Indexing (ops.cpp) --------------------------------------------------------------------------------------
-
-apus_status apus_gather(apus_tensor_t, int64_t dim, apus_tensor_t index, apus_out_t out);
-apus_status apus_scatter(apus_tensor_t, int64_t dim, apus_tensor_t index, apus_tensor_t source, bool add,
-                         apus_out_t out);
-apus_status apus_index_select(apus_tensor_t, int64_t dim, apus_tensor_t index, apus_out_t out);
-// Rows of a [count, width] table by an integer tensor of any shape -> shape + [width].
-apus_status apus_embedding(apus_tensor_t table, apus_tensor_t indices, apus_out_t out);
-
-// --- Matrices (ops.cpp) ----------------------------------------------------------------------------------------
-
-apus_status apus_matmul(apus_tensor_t, apus_tensor_t, apus_out_t out);
-// input [..., in] x weight [out, in] transposed (+ bias [out]) -> [..., out].
-apus_status apus_linear(apus_tensor_t input, apus_tensor_t weight, apus_optional_tensor_t bias,
-                        apus_out_t out);
-
-// destination [n, m] += alpha * a [n, k] x b [k, m], in place.
-apus_status apus_add_product(apus_tensor_t destination, apus_tensor_t a, apus_tensor_t b, double alpha);
-
-// --- Layers and losses (layers.cpp) ------------------------------------------------------------------------------
-
-apus_status apus_layer_norm(apus_tensor_t, const int64_t *shape, int32_t rank, apus_optional_tensor_t weight,
-                            apus_optional_tensor_t bias, double epsilon, apus_out_t out);
-// Computed in fp32 whatever the input's dtype; the result has the input's dtype.
-apus_status apus_rms_norm(apus_tensor_t, apus_tensor_t weight, double epsilon, apus_out_t out);
-// query [batch, heads, length, width], key and value [batch, key heads, key length, width]; mask broadcasts to
-// [batch, heads, length, key length]: boolean (true takes part) or added to the scores.
-apus_status apus_attention(apus_tensor_t query, apus_tensor_t key, apus_tensor_t value, apus_optional_tensor_t mask,
-                           double dropout, bool causal, double scale /* NaN: 1 / sqrt(width) */, bool grouped,
-                           apus_out_t out);
-typedef enum { APUS_REDUCE_NONE, APUS_REDUCE_MEAN, APUS_REDUCE_SUM } apus_loss_reduction;
-// logits [rows, classes], targets [rows] of int64; rows whose target is ignore_index count nothing.
-apus_status apus_cross_entropy(apus_tensor_t logits, apus_tensor_t targets, apus_loss_reduction, int64_t ignore_index,
-                               double label_smoothing, apus_out_t out);
-apus_status apus_dropout(apus_tensor_t, double probability, bool training, apus_out_t out);
-
-// --- Autograd (autograd.cpp) -----------------------------------------------------------------------------------------
+// --- Autograd (autograd.cpp) ----------------------------------------------------------------------
 
 bool apus_requires_grad(apus_tensor_t);
 bool apus_is_leaf(apus_tensor_t);
@@ -225,38 +172,39 @@ apus_status apus_set_grad(apus_tensor_t, apus_optional_tensor_t grad);
 bool apus_set_grad_enabled(bool enabled);
 bool apus_is_grad_enabled(void);
 // From roots (with gradients of their shapes, or NULL entries for scalars) to all leaves.
-apus_status apus_backward(const apus_tensor_t _Nonnull *_Nonnull roots, const apus_optional_tensor_t *_Nonnull grads,
-                          int32_t count, bool retain_graph);
+apus_status apus_backward(apus_list_t roots, apus_optional_list_t grads, int32_t count,
+                          bool retain_graph);
 // Gradients of the roots with respect to inputs, without touching `.grad`; NULL where unused.
-apus_status apus_gradients(const apus_tensor_t _Nonnull *_Nonnull roots, const apus_optional_tensor_t *_Nonnull grads,
-                           int32_t root_count, const apus_tensor_t _Nonnull *_Nonnull inputs, int32_t input_count,
-                           bool retain_graph, bool create_graph, apus_optional_tensor_t *_Nonnull out);
+apus_status apus_gradients(apus_list_t roots, apus_optional_list_t grads, int32_t root_count,
+                           apus_list_t inputs, int32_t input_count, bool retain_graph,
+                           bool create_graph, apus_out_t out);
 
-// Called after a gradient was accumulated into the leaf's `.grad`, on the thread that runs backward. Returns APUS_OK
-// or a status that makes backward fail.
+// Called after a gradient was accumulated into the leaf's `.grad`, on the thread that runs backward.
+// Returns APUS_OK or a status that makes backward fail.
 typedef apus_status (*apus_gradient_hook)(void *_Nullable context);
-// What a callback returns when it failed: keeps the message, returns APUS_CALLBACK_FAILED.
-apus_status apus_fail_callback(const char *message);
-// One hook a leaf; release(context) when the leaf or the hook goes.
-apus_status apus_set_gradient_hook(apus_tensor_t leaf, apus_gradient_hook, void (*release)(void *_Nullable),
+// What a callback returns when it failed: keeps the message, returns the status.
+apus_status apus_fail_callback(apus_status, const char *message);
+// One hook a leaf; a second replaces it.
+apus_status apus_set_gradient_hook(apus_tensor_t leaf, apus_gradient_hook, apus_release,
                                    void *_Nullable context);
 
-// A node of the graph whose backward is the caller's: `grad_outputs` are borrowed (NULL where undefined), the callee
-// stores owned handles (or NULL) in `grad_inputs`.
+// A node of the graph whose backward is the caller's: `grad_outputs` are borrowed (NULL where
+// undefined), the callee stores owned handles (or NULL) in `grad_inputs`.
 typedef apus_status (*apus_backward_callback)(void *_Nullable context,
-                                              const apus_optional_tensor_t *_Nonnull grad_outputs,
-                                              apus_optional_tensor_t *_Nonnull grad_inputs);
-// Attaches the outputs (computed without gradient) to the inputs through such a node. Every output requires a
-// gradient afterwards, even when no input does: parameters may be used inside.
-apus_status apus_attach_backward(const apus_tensor_t _Nonnull *_Nonnull inputs, int32_t input_count,
-                                 const apus_tensor_t _Nonnull *_Nonnull outputs, int32_t output_count,
-                                 const char *name, apus_backward_callback, void (*release)(void *_Nullable),
-                                 void *_Nullable context, apus_out_t attached);
+                                              apus_optional_list_t grad_outputs,
+                                              apus_out_t grad_inputs);
+// Attaches the outputs (computed without gradient) to the inputs through such a node. Every output of
+// a floating-point type requires a gradient afterwards, even when no input does: parameters may be
+// used inside. The context is released as soon as backward needs it no more.
+apus_status apus_attach_backward(apus_list_t inputs, int32_t input_count, apus_list_t outputs,
+                                 int32_t output_count, const char *name, apus_backward_callback,
+                                 apus_release, void *_Nullable context, apus_out_t attached);
 
-// --- Random numbers (random.cpp) -----------------------------------------------------------------------------------------
+// --- Random numbers (runtime.cpp) -----------------------------------------------------------------
 
 typedef struct apus_generator *apus_generator_t;
-typedef apus_generator_t _Nullable apus_optional_generator_t;  // NULL: the device's default generator
+// NULL: the device's default generator.
+typedef apus_generator_t _Nullable apus_optional_generator_t;
 
 apus_status apus_seed_all(uint64_t seed);
 apus_status apus_generator_make(uint64_t seed, apus_device, apus_generator_t _Nullable *_Nonnull out);
@@ -264,28 +212,35 @@ void apus_generator_release(apus_generator_t);
 // The whole state as a byte tensor on the host.
 apus_status apus_generator_state(apus_optional_generator_t, apus_device, apus_out_t out);
 apus_status apus_generator_set_state(apus_optional_generator_t, apus_device, apus_tensor_t state);
-// In place: uniform in [low, high); normal.
-apus_status apus_fill_uniform(apus_tensor_t, double low, double high, apus_optional_generator_t);
-apus_status apus_fill_normal(apus_tensor_t, double mean, double deviation, apus_optional_generator_t);
-// In place: integers in [low, high).
-apus_status apus_fill_integers(apus_tensor_t, int64_t low, int64_t high, apus_optional_generator_t);
+typedef enum {
+    APUS_RANDOM_UNIFORM,    // in [a, b)
+    APUS_RANDOM_NORMAL,     // mean a, standard deviation b
+    APUS_RANDOM_INTEGERS,   // in [a, b)
+    APUS_RANDOM_BERNOULLI,  // 1 with probability a, else 0
+} apus_random_kind;
+// In place.
+apus_status apus_fill_random(apus_random_kind, apus_tensor_t, double a, double b,
+                             apus_optional_generator_t);
 // Rows of (unnormalised) probabilities [..., classes] -> indices [..., count].
 apus_status apus_multinomial(apus_tensor_t, int64_t count, bool replacement, apus_optional_generator_t,
                              apus_out_t out);
+// The numbers 0 to count - 1 in random order, int64.
+apus_status apus_random_permutation(int64_t count, apus_device, apus_optional_generator_t,
+                                    apus_out_t out);
 
-// --- Catching errors (runtime.cpp) ---
-// Operations do not report errors to their callers; a scope collects the first one of its thread instead. A C++
-// thread_local, because callbacks run on threads of libtorch.
+// --- Catching errors (runtime.cpp) ----------------------------------------------------------------
+// Operations do not report errors to their callers; a scope collects the first one of its thread
+// instead. A C++ thread_local, because callbacks run on threads of libtorch.
 
-// Enters a scope; scopes nest.
+// Enters a scope; scopes nest, and each keeps its own first failure.
 void apus_catch_enter(void);
-// Leaves it; the status of the first failure since the outermost enter, whose message is apus_caught_message().
+// Leaves the innermost; the status of its first failure, whose message is apus_caught_message().
 apus_status apus_catch_leave(void);
 const char *apus_caught_message(void);
 // True when a scope is open: keeps the first failure. False: the caller should trap.
 bool apus_catch_record(apus_status, const char *message);
 
-// --- The machine (runtime.cpp) ----------------------------------------------------------------------------------------------
+// --- The machine (runtime.cpp) --------------------------------------------------------------------
 
 const char *apus_torch_version(void);
 // The file that libtorch was loaded from.
@@ -298,6 +253,46 @@ int32_t apus_thread_count(void);
 int32_t apus_cuda_device_count(void);
 // Why there is no CUDA device; empty when there is one. Loads libtorch_cuda when it is present.
 const char *apus_cuda_unavailable_reason(void);
+
+// Bytes of a GPU: held by tensors and by the caching allocator, now and at most; free and all.
+typedef struct {
+    int64_t allocated, peak_allocated, reserved, peak_reserved, available, total;
+} apus_memory_figures;
+apus_status apus_device_memory(apus_device, apus_memory_figures *out);
+apus_status apus_device_reset_peak(apus_device);
+// Gives cached memory that no tensor uses back to the driver.
+apus_status apus_device_empty_cache(apus_device);
+apus_status apus_device_synchronize(apus_device);
+
+// A queue of a device's work. On the CPU all work is done when a call returns: every stream and event
+// function below does nothing there.
+typedef struct {
+    int64_t id;
+    apus_device device;
+} apus_stream;
+apus_status apus_stream_current(apus_device, apus_stream *out);
+// One of the device's pool; streams are shared when many are asked for.
+apus_status apus_stream_make(apus_device, bool high_priority, apus_stream *out);
+// Makes the stream current for this thread.
+apus_status apus_stream_use(apus_stream);
+apus_status apus_stream_is_idle(apus_stream, bool *out);
+apus_status apus_stream_synchronize(apus_stream);
+// A cudaStream_t, NULL on the CPU.
+apus_status apus_stream_native(apus_stream, void *_Nullable *_Nonnull out);
+// The allocator will not reuse the tensor's memory before the stream's present work is done.
+apus_status apus_stream_uses_tensor(apus_stream, apus_tensor_t);
+
+// A point in a stream's work.
+typedef struct apus_event *apus_event_t;
+apus_status apus_event_make(apus_device, bool timed, apus_event_t _Nullable *_Nonnull out);
+void apus_event_release(apus_event_t);
+apus_status apus_event_record(apus_event_t, apus_stream);
+// What the stream is given after this call waits for the event.
+apus_status apus_event_block(apus_event_t, apus_stream);
+apus_status apus_event_is_done(apus_event_t, bool *out);
+apus_status apus_event_synchronize(apus_event_t);
+// Between two timed events, both done.
+apus_status apus_event_elapsed(apus_event_t start, apus_event_t end, double *milliseconds);
 
 #pragma clang assume_nonnull end
 
