@@ -60,10 +60,17 @@ extension Tensor {
 
     /// `start, start + step, ...` below `end` (above it for a negative step).
     public static func arange(
-        _ start: Double = 0, _ end: Double, step: Double = 1, dtype: DType = .float32,
+        _ start: Double, _ end: Double, step: Double = 1, dtype: DType = .float32,
         device: Device = .cpu
     ) -> Tensor {
         made("arange", []) { apus_arange(start, end, step, dtype.code, device.code, $0) }
+    }
+
+    /// `0, 1, ...` below `end`.
+    public static func arange(
+        _ end: Double, dtype: DType = .float32, device: Device = .cpu
+    ) -> Tensor {
+        arange(0, end, dtype: dtype, device: device)
     }
 
     /// `count` numbers from `start` to `end`, both included.

@@ -1,4 +1,4 @@
-import ApusBase
+internal import ApusBase
 
 extension Tensor: CustomStringConvertible {
     /// `float32[2, 3] [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]`; of long dimensions the first and last three

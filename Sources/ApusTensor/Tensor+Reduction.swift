@@ -1,3 +1,4 @@
+internal import ApusBase
 internal import CApusTorch
 
 /// Reductions over the given dimensions; over all when none is given. Reduced dimensions disappear, or
