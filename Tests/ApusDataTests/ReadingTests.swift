@@ -1,4 +1,5 @@
 import ApusData
+import ApusFormats
 import Testing
 
 @Suite struct ReadingTests {
@@ -33,6 +34,21 @@ import Testing
             try texts(content, name: "a.csv") == [
                 "plain", "with \"quotes\", commas\nand lines", "",
             ])
+    }
+
+    @Test func parquet() throws {
+        let here = FilePaths.folder(of: FilePaths.folder(of: #filePath))
+        let path = FilePaths.join(here, "ApusFormatsTests/Goldens/parquet/zstd.parquet")
+        let texts = try Dataset.load(
+            [DataSource(path: path, kind: .completion(field: "kind"))], encoder: ByteEncoder(),
+            renderer: nil)
+        #expect(texts.samples.count == 100)
+        #expect(ByteEncoder.text(texts.samples[99].inputIDs) == "<3>a<|im_end|>")
+        let problem = failure {
+            let source = DataSource(path: path, kind: .completion())
+            _ = try Dataset.load([source], encoder: ByteEncoder(), renderer: nil)
+        }
+        #expect(problem.contains("zstd.parquet:4: \"text\" is null, not a string"))
     }
 
     @Test func brokenLinesAreNamedAllAtOnce() throws {

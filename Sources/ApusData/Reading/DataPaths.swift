@@ -33,7 +33,7 @@ enum DataPaths {
         guard !files.isEmpty else {
             throw FileError(
                 folder, "the folder holds no data files",
-                remedy: "files must end in .jsonl, .json, .txt or .csv")
+                remedy: "files must end in .jsonl, .json, .txt, .csv or .parquet")
         }
         return files
     }

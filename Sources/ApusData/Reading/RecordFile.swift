@@ -21,6 +21,7 @@ public enum DataFormat: String, Sendable, Hashable, CaseIterable {
     case text
     /// With a header line (RFC 4180).
     case csv
+    case parquet
 
     /// The format that the name of a file tells.
     public init?(path: String) {
@@ -31,18 +32,21 @@ public enum DataFormat: String, Sendable, Hashable, CaseIterable {
             self = .text
         } else if name.hasSuffix(".csv") {
             self = .csv
+        } else if name.hasSuffix(".parquet") {
+            self = .parquet
         } else {
             return nil
         }
     }
 
     func open(_ path: String) throws(FileError) -> any RecordFile {
-        let file = try MappedFile(path: path)
         switch self {
         case .json:
+            let file = try MappedFile(path: path)
             return JSONArrayFile.begins(file) ? try JSONArrayFile(file) : JSONLinesFile(file)
-        case .text: return TextFile(file)
-        case .csv: return try CSVFile(file)
+        case .text: return TextFile(try MappedFile(path: path))
+        case .csv: return try CSVFile(try MappedFile(path: path))
+        case .parquet: return try ParquetRecords(path: path)
         }
     }
 }

@@ -62,7 +62,7 @@ public struct Dataset: Sendable {
         guard let format = format ?? DataFormat(path: path) else {
             throw FileError(
                 path, "its name does not tell how it stores samples",
-                remedy: "set ds_type to json, text or csv")
+                remedy: "set ds_type to json, text, csv or parquet")
         }
         return try format.open(path)
     }

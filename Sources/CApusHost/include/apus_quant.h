@@ -22,8 +22,8 @@ enum apus_block_format {
     APUS_MXFP4 = 39,
 };
 
-// Decodes whole blocks. `blocks` needs no alignment; `out` holds block_count times the elements of a
-// block. Returns 0, or -1 (and writes nothing) for a format that is not listed above.
+// Decodes whole blocks. `blocks` needs no alignment; `out` holds block_count times the elements of
+// a block. Returns 0, or -1 (and writes nothing) for a format that is not listed above.
 int apus_dequantize(int32_t format, const void *blocks, size_t block_count, float *out);
 
 #endif
