@@ -1,15 +1,17 @@
 internal import Synchronization
 
-/// Turns text into the token ids of a model and back, with the same ids as HuggingFace `tokenizers`.
+/// Turns text into the token ids of a model and back, with the same ids as HuggingFace
+/// `tokenizers`.
 ///
-/// Made from a model folder (`Tokenizer(folder:)`), from the text of a `tokenizer.json`, or from the
-/// vocabulary of a GGUF file. A value that can be copied and used from any thread.
+/// Made from a model folder (`Tokenizer(folder:)`), from the text of a `tokenizer.json`, or from
+/// the vocabulary of a GGUF file. A value that can be copied and used from any thread.
 public struct Tokenizer: Sendable {
     let pipeline: Pipeline
     /// Names and settings around the pipeline: special tokens, chat templates.
     public internal(set) var configuration: TokenizerConfiguration
     /// The files it was made from, to be saved beside a tuned model.
     var files: TokenizerFiles
+    let templates = ChatTemplateCache()
     private let encoders: EncoderPool
 
     init(pipeline: Pipeline, configuration: TokenizerConfiguration, files: TokenizerFiles) {
@@ -38,7 +40,8 @@ public struct Tokenizer: Sendable {
 
     /// The token ids of `text`.
     ///
-    /// - Parameter addSpecialTokens: adds what the model expects around a text of its own, such as a
+    /// - Parameter addSpecialTokens: adds what the model expects around a text of its own, such as
+    ///   a
     ///   token for its beginning. Text that a chat template rendered has them already.
     public func encode(_ text: String, addSpecialTokens: Bool = true) -> [Int32] {
         encoders.withEncoder(of: pipeline.model) { encoder in

@@ -1,7 +1,7 @@
 /// What `tokenizer_config.json` and the files beside it say around the pipeline.
 public struct TokenizerConfiguration: Sendable, Hashable {
-    /// The texts of named special tokens: `bos_token`, `eos_token`, `pad_token`, `unk_token` and others.
-    /// Chat templates see them under these names.
+    /// The texts of named special tokens: `bos_token`, `eos_token`, `pad_token`, `unk_token` and
+    /// others. Chat templates see them under these names.
     public var specialTokens: [String: String] = [:]
     /// Chat templates by name; the usual one is `default`.
     public var chatTemplates: [String: String] = [:]

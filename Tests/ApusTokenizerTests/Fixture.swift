@@ -2,8 +2,8 @@ import ApusBase
 import ApusFormats
 import ApusTokenizer
 
-/// A file that `Tools/goldens/tokenizer.py` wrote: a `tokenizer.json` and what the reference library
-/// made of some texts.
+/// A file that `Tools/goldens/tokenizer.py` wrote: a `tokenizer.json` and what the reference
+/// library made of some texts.
 struct Fixture {
     let tokenizerJSON: JSON
     let cases: [Case]

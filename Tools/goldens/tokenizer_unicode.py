@@ -70,7 +70,7 @@ def literal(name, comment, text):
     """A Swift multi-line string literal; a backslash at the end of a line joins it to the next."""
     if not text:
         return f'    /// {comment}\n    static let {name}: StaticString = ""\n'
-    lines = [text[i : i + 92] for i in range(0, len(text), 92)]
+    lines = [text[i : i + 91] for i in range(0, len(text), 91)]
     body = "\\\n        ".join(lines)
     return f'    /// {comment}\n    static let {name}: StaticString = """\n        {body}\n        """\n'
 

@@ -1,7 +1,7 @@
 /// Decodes ids one by one, as a model produces them; holds back what is not yet a whole character.
 ///
-/// The pieces of text that it returns, joined, are what ``Tokenizer/decode(_:skipSpecialTokens:)`` makes
-/// of all ids at once.
+/// The pieces of text that it returns, joined, are what ``Tokenizer/decode(_:skipSpecialTokens:)``
+/// makes of all ids at once.
 public struct StreamingDecoder: Sendable {
     private let tokenizer: Tokenizer
     private let skipSpecialTokens: Bool

@@ -25,8 +25,8 @@ extension Pipeline {
         !(skipSpecialTokens && addedToken(id)?.special == true)
     }
 
-    /// The bytes that a byte-level token stands for. Text that cannot be read as stand-ins counts as
-    /// itself, as the reference has it.
+    /// The bytes that a byte-level token stands for. Text that cannot be read as stand-ins counts
+    /// as itself, as the reference has it.
     func appendBytes(of id: Int32, to bytes: inout [UInt8]) {
         if let added = addedToken(id) {
             bytes += ByteAlphabet.decode(added.content) ?? Array(added.content.utf8)

@@ -57,7 +57,8 @@ struct ConfigurationReader {
         }
     }
 
-    /// A token as text, or as an object that describes it. `add_bos_token` and the like are neither.
+    /// A token as text, or as an object that describes it. `add_bos_token` and the like are
+    /// neither.
     private static func tokenText(_ node: JSONReader) -> String? {
         node.value.stringValue ?? node.value["content"]?.stringValue
     }
@@ -80,7 +81,8 @@ struct ConfigurationReader {
         return result
     }
 
-    /// Tokens that only the configuration lists: `added_tokens_decoder`, `{"id": {"content": ...}}`.
+    /// Tokens that only the configuration lists: `added_tokens_decoder`, `{"id": {"content":
+    /// ...}}`.
     func listedTokens() throws(TokenizerError) -> [AddedToken] {
         guard let list = try document(TokenizerFiles.configuration)?.member("added_tokens_decoder")
         else { return [] }

@@ -1,7 +1,7 @@
 internal import ApusBase
 
-/// Makes the files of a HuggingFace tokenizer from a GGUF vocabulary. The tokenizer is then read from
-/// them, so that what is saved and what runs cannot differ.
+/// Makes the files of a HuggingFace tokenizer from a GGUF vocabulary. The tokenizer is then read
+/// from them, so that what is saved and what runs cannot differ.
 struct GGUFConversion {
     private let vocabulary: GGUFVocabulary
 
@@ -81,7 +81,8 @@ struct GGUFConversion {
         }
         var merges: [JSON] = []
         for (rank, merge) in vocabulary.merges.enumerated() {
-            // A token may begin with a space only in theory; the first space after a byte parts them.
+            // A token may begin with a space only in theory; the first space after a byte parts
+            // them.
             let bytes = Array(merge.utf8)
             guard let space = bytes.dropFirst().firstIndex(of: UInt8(ascii: " ")) else {
                 throw fault("merges[\(rank)]", "a merge should be two tokens")

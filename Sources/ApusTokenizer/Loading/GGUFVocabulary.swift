@@ -88,8 +88,8 @@ public struct GGUFVocabulary: Sendable {
 }
 
 extension Tokenizer {
-    /// A tokenizer from a GGUF vocabulary, with the ids that the HuggingFace tokenizer of the same model
-    /// gives. ``Tokenizer/save(to:)`` writes it as the files that HuggingFace tools load.
+    /// A tokenizer from a GGUF vocabulary, with the ids that the HuggingFace tokenizer of the same
+    /// model gives. ``Tokenizer/save(to:)`` writes it as the files that HuggingFace tools load.
     public init(gguf vocabulary: GGUFVocabulary) throws {
         let made = try GGUFConversion(vocabulary).files()
         try self.init(files: made, folder: vocabulary.source + ": ")

@@ -70,7 +70,8 @@ struct JSONReader {
         return Int32(id)
     }
 
-    /// No published vocabulary comes near; a larger id would only make a table that fills the memory.
+    /// No published vocabulary comes near; a larger id would only make a table that fills the
+    /// memory.
     static let idLimit = 1 << 24
 
     func bool(_ key: String, default fallback: Bool) throws(TokenizerError) -> Bool {
@@ -81,8 +82,8 @@ struct JSONReader {
         try required(key).string()
     }
 
-    /// The `type` of a part, and a complaint when a key is there that the type does not have: what is
-    /// not understood must not be skipped.
+    /// The `type` of a part, and a complaint when a key is there that the type does not have: what
+    /// is not understood must not be skipped.
     func type(
         _ kind: String, keys: [String: [String]]
     ) throws(TokenizerError) -> String {

@@ -16,7 +16,8 @@ enum ModelReader {
         // Old files leave the type out; a list of merges tells.
         let type = try node.member("type")?.string() ?? (node.member("merges") == nil ? "" : "BPE")
         guard type == "BPE" else {
-            throw node.fault("a model of type \"\(type)\" is not supported", remedy: "supported: BPE")
+            throw node.fault(
+                "a model of type \"\(type)\" is not supported", remedy: "supported: BPE")
         }
         try node.expectKeys(bpeKeys)
         return try bytePairModel(node, isByteLevel: isByteLevel)
@@ -62,7 +63,9 @@ enum ModelReader {
         for (token, value) in try node.object().members {
             let element = JSONReader(value, file: node.file, path: "\(node.path)[\"\(token)\"]")
             let id = try element.tokenID()
-            guard seen.insert(id).inserted else { throw element.fault("the id \(id) is used twice") }
+            guard seen.insert(id).inserted else {
+                throw element.fault("the id \(id) is used twice")
+            }
             entries.append((token, id))
         }
         return entries
@@ -71,7 +74,8 @@ enum ModelReader {
     /// `["a", "b"]`, or `"a b"` as older files write it.
     private static func mergePair(_ node: JSONReader) throws(TokenizerError) -> (String, String) {
         if let text = node.value.stringValue {
-            let parts = text.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+            let parts = text.utf8.split(
+                separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
             guard parts.count == 2 else { throw node.fault("a merge should be two tokens") }
             return (String(parts[0]) ?? "", String(parts[1]) ?? "")
         }

@@ -30,7 +30,8 @@ enum PostProcessorReader {
         }
     }
 
-    private static func template(_ node: JSONReader) throws(TokenizerError) -> [PostProcessor.Item] {
+    private static func template(_ node: JSONReader) throws(TokenizerError) -> [PostProcessor.Item]
+    {
         var items: [PostProcessor.Item] = []
         for element in try node.required("single").elements() {
             try element.expectKeys(["SpecialToken", "Sequence"])

@@ -4,7 +4,8 @@ public import ApusBase
 public struct TokenizerError: OperationalError, Hashable {
     /// The file as the caller named it.
     public let file: String
-    /// Where in the file, for example `pre_tokenizer.pretokenizers[1].pattern`; empty for the whole.
+    /// Where in the file, for example `pre_tokenizer.pretokenizers[1].pattern`; empty for the
+    /// whole.
     public let location: String
     public let problem: String
     public let likelyCause: String?

@@ -1,7 +1,7 @@
 internal import ApusBase
 
-/// Reads `tokenizer.json`, the format of HuggingFace `tokenizers`. What is not understood is refused
-/// with its place in the file.
+/// Reads `tokenizer.json`, the format of HuggingFace `tokenizers`. What is not understood is
+/// refused with its place in the file.
 enum TokenizerFile {
     static func pipeline(of root: JSONReader) throws(TokenizerError) -> Pipeline {
         try root.expectKeys([

@@ -69,8 +69,9 @@ struct TokenizerFiles: Sendable {
 }
 
 extension Tokenizer {
-    /// Writes the tokenizer's files into a model folder: those it was read from, unchanged, or those
-    /// made from a GGUF vocabulary. Other tools then load the folder as they load the original.
+    /// Writes the tokenizer's files into a model folder: those it was read from, unchanged, or
+    /// those made from a GGUF vocabulary. Other tools then load the folder as they load the
+    /// original.
     public func save(to folder: String) throws {
         try files.write(to: folder)
     }

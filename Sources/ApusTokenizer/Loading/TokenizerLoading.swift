@@ -5,8 +5,8 @@ extension Tokenizer {
     /// Reads the tokenizer of a HuggingFace model folder: `tokenizer.json`, and where present
     /// `tokenizer_config.json`, `special_tokens_map.json` and the chat templates.
     ///
-    /// Throws ``TokenizerError`` or `FileError`, also for every part of `tokenizer.json` that is not
-    /// supported: text is never tokenized in another way than the model was trained with.
+    /// Throws ``TokenizerError`` or `FileError`, also for every part of `tokenizer.json` that is
+    /// not supported: text is never tokenized in another way than the model was trained with.
     public init(folder: String) throws {
         let files = try TokenizerFiles(folder: folder)
         let prefix = folder.hasSuffix("/") ? folder : folder + "/"

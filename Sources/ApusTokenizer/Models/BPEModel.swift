@@ -16,7 +16,8 @@ struct BPEModel: TokenModel {
         var continuingPrefix: [UInt8] = []
         /// Put after the last character of a piece.
         var endSuffix: [UInt8] = []
-        /// `<0x00>` to `<0xFF>`, which stand for the bytes of a missing character; nil without fallback.
+        /// `<0x00>` to `<0xFF>`, which stand for the bytes of a missing character; nil without
+        /// fallback.
         var fallback: [Int32?]?
     }
 

@@ -1,5 +1,5 @@
-/// The printable characters that stand for bytes in the files of byte-level models: bytes that print as
-/// themselves keep their character, the other 68 take U+0100 and on, in order.
+/// The printable characters that stand for bytes in the files of byte-level models: bytes that
+/// print as themselves keep their character, the other 68 take U+0100 and on, in order.
 ///
 /// Source: the encoder published with GPT-2 (Radford et al., 2019).
 enum ByteAlphabet {
@@ -20,7 +20,8 @@ enum ByteAlphabet {
         (0x21...0x7E).contains(byte) || (0xA1...0xAC).contains(byte) || (0xAE...0xFF).contains(byte)
     }
 
-    /// The bytes that a token of a vocabulary file stands for, or nil when a character is no stand-in.
+    /// The bytes that a token of a vocabulary file stands for, or nil when a character is no
+    /// stand-in.
     static func decode(_ token: String) -> [UInt8]? {
         var result: [UInt8] = []
         result.reserveCapacity(token.utf8.count)

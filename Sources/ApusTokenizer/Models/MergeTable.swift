@@ -16,8 +16,8 @@ struct MergeTable: Sendable {
 
     private let slots: [Slot]
 
-    /// `merges[rank]` is (left, right, merged). Of two equal pairs the later counts, as in the reference,
-    /// where they are keys of one map.
+    /// `merges[rank]` is (left, right, merged). Of two equal pairs the later counts, as in the
+    /// reference, where they are keys of one map.
     init(_ merges: [(left: Int32, right: Int32, merged: Int32)]) {
         var capacity = 16
         while capacity < merges.count * 2 { capacity *= 2 }

@@ -1,5 +1,5 @@
-/// Symbols of one piece and the loop that merges them: always the pair of lowest rank, of equal ones the
-/// leftmost, until no pair has a merge.
+/// Symbols of one piece and the loop that merges them: always the pair of lowest rank, of equal
+/// ones the leftmost, until no pair has a merge.
 struct SymbolMerger {
     private(set) var ids: [Int32] = []
     private(set) var lengths: [Int32] = []
@@ -46,8 +46,8 @@ struct SymbolMerger {
         }
     }
 
-    /// For long pieces: a linked list of symbols and a heap of candidate merges, so that hostile text
-    /// without a single break costs n log n.
+    /// For long pieces: a linked list of symbols and a heap of candidate merges, so that hostile
+    /// text without a single break costs n log n.
     private mutating func mergeByQueue(_ merges: MergeTable) {
         var next = Array(1...ids.count)
         var previous = Array(-1..<ids.count - 1)

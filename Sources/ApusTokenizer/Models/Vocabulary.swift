@@ -1,8 +1,8 @@
 /// Token ids and the bytes they stand for. Ids may have gaps.
 ///
-/// For byte-level models the bytes are those of the text itself, not of the printable stand-ins that
-/// the file writes; tokens that have no such reading (most special tokens do, some do not) are kept
-/// apart, as no merge can produce them.
+/// For byte-level models the bytes are those of the text itself, not of the printable stand-ins
+/// that the file writes; tokens that have no such reading (most special tokens do, some do not) are
+/// kept apart, as no merge can produce them.
 struct Vocabulary: Sendable {
     /// One more than the largest id.
     let idLimit: Int
@@ -69,7 +69,9 @@ struct Vocabulary: Sendable {
                 let length = Int(starts[id + 1]) - start
                 if length == token.count {
                     var matched = 0
-                    while matched < length, arena[start + matched] == token[matched] { matched += 1 }
+                    while matched < length, arena[start + matched] == token[matched] {
+                        matched += 1
+                    }
                     if matched == length { return Int32(id) }
                 }
                 slot = (slot + 1) & mask

@@ -1,5 +1,5 @@
-/// Remembers what pieces became: natural text repeats a few thousand words, and looking one up costs a
-/// tenth of merging it again.
+/// Remembers what pieces became: natural text repeats a few thousand words, and looking one up
+/// costs a tenth of merging it again.
 struct WordCache {
     private struct Entry {
         var hash: UInt64
@@ -47,7 +47,8 @@ struct WordCache {
     }
 
     /// Remembers that `piece` became the tokens that `run` holds from `first` on.
-    mutating func insert(_ piece: ByteBuffer, hash: UInt64, tokensFrom first: Int, of run: TokenRun) {
+    mutating func insert(_ piece: ByteBuffer, hash: UInt64, tokensFrom first: Int, of run: TokenRun)
+    {
         if entries.count == Self.entryLimit { self = WordCache() }
         if entries.count * 2 >= slots.count { grow() }
         entries.append(

@@ -12,8 +12,9 @@ struct UnicodeNormalizer: TextStage {
 
     init(form: Form) { self.form = form }
 
-    /// A scalar of the result. `change` says how it moves on in the old text: 0 takes one character, a
-    /// positive number none (it was inserted), -n takes n more (they were joined to it).
+    /// A scalar of the result. `change` says how it moves on in the old text: 0 takes one
+    /// character, a positive number none (it was inserted), -n takes n more (they were joined to
+    /// it).
     private struct Symbol {
         var scalar: UInt32
         var change: Int
@@ -107,7 +108,8 @@ struct UnicodeNormalizer: TextStage {
         }
     }
 
-    /// Joins every mark to the last starter unless another mark of its class or above stands between.
+    /// Joins every mark to the last starter unless another mark of its class or above stands
+    /// between.
     private func compose(_ symbols: [Symbol]) -> [Symbol] {
         var result: [Symbol] = []
         var starter: Int?

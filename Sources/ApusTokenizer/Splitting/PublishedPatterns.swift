@@ -1,8 +1,8 @@
 /// The split pattern of GPT-2:
 /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
 ///
-/// Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019), its published
-/// encoder; the same as the `ByteLevel` pre-tokenizer's.
+/// Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019), its
+/// published encoder; the same as the `ByteLevel` pre-tokenizer's.
 struct GPT2Scanner: PieceScanner {
     private let runs = ScalarRuns()
 
@@ -18,9 +18,9 @@ struct GPT2Scanner: PieceScanner {
     }
 }
 
-/// The split pattern of cl100k and its kin, with `digitLimit` 3 for Llama 3 and 1 for Qwen2 and Qwen3:
-/// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|`
-/// `\s*[\r\n]+|\s+(?!\S)|\s+`.
+/// The split pattern of cl100k and its kin, with `digitLimit` 3 for Llama 3 and 1 for Qwen2 and
+/// Qwen3: `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|
+/// ?[^\s\p{L}\p{N}]+[\r\n]*|` `\s*[\r\n]+|\s+(?!\S)|\s+`.
 struct CL100KScanner: PieceScanner {
     let digitLimit: Int
     private let runs = ScalarRuns()

@@ -3,8 +3,8 @@ enum SplitClass {
     case letter, number, space, other
 }
 
-/// The pieces from which the scanners of the published split patterns are built. All take and return
-/// byte offsets into valid UTF-8 and never look past `end`.
+/// The pieces from which the scanners of the published split patterns are built. All take and
+/// return byte offsets into valid UTF-8 and never look past `end`.
 struct ScalarRuns: Sendable {
     private let table = ScalarTable.shared
 
@@ -52,8 +52,8 @@ struct ScalarRuns: Sendable {
         return index
     }
 
-    /// `\s+(?!\S)|\s+`: all the white space at the end of the text; before other text all but the last
-    /// of it, so that one space stays with the word that follows.
+    /// `\s+(?!\S)|\s+`: all the white space at the end of the text; before other text all but the
+    /// last of it, so that one space stays with the word that follows.
     func whiteSpaceEnd(in text: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int {
         let runEnd = runEnd(of: .space, in: text, from: start, to: end)
         guard runEnd < end else { return end }

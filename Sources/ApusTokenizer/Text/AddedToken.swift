@@ -1,5 +1,5 @@
-/// A token that is found in the text before the model sees it: a special token, or a word that somebody
-/// added to the vocabulary.
+/// A token that is found in the text before the model sees it: a special token, or a word that
+/// somebody added to the vocabulary.
 public struct AddedToken: Sendable, Hashable {
     public var id: Int32
     public var content: String

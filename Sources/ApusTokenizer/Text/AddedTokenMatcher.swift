@@ -37,8 +37,9 @@ struct AddedTokenMatcher: Sendable {
         case token(Int32, Range<Int>)
     }
 
-    /// Cuts `range` of `text` into added tokens and what lies between. Word borders and stripped space
-    /// are judged inside `range` alone, as the reference judges them inside each of its splits.
+    /// Cuts `range` of `text` into added tokens and what lies between. Word borders and stripped
+    /// space are judged inside `range` alone, as the reference judges them inside each of its
+    /// splits.
     func split(_ text: [UInt8], _ range: Range<Int>) -> [Part] {
         guard !isEmpty else { return range.isEmpty ? [] : [.text(range)] }
         var parts: [Part] = []
@@ -56,7 +57,9 @@ struct AddedTokenMatcher: Sendable {
                 index = end
                 if token.singleWord, !isSingleWord(match, in: bytes, range) { continue }
                 let taken = widen(match, for: token, in: bytes, textStart..<range.upperBound)
-                if textStart < taken.lowerBound { parts.append(.text(textStart..<taken.lowerBound)) }
+                if textStart < taken.lowerBound {
+                    parts.append(.text(textStart..<taken.lowerBound))
+                }
                 parts.append(.token(token.id, taken))
                 textStart = taken.upperBound
                 index = max(index, textStart)
@@ -80,7 +83,9 @@ struct AddedTokenMatcher: Sendable {
         return best
     }
 
-    private func isSingleWord(_ match: Range<Int>, in bytes: ByteBuffer, _ range: Range<Int>) -> Bool {
+    private func isSingleWord(_ match: Range<Int>, in bytes: ByteBuffer, _ range: Range<Int>)
+        -> Bool
+    {
         guard let base = bytes.baseAddress else { return true }
         if match.lowerBound > range.lowerBound {
             let before = base.scalar(at: base.scalarStart(before: match.lowerBound)).value

@@ -44,7 +44,8 @@ struct PostProcessor: Sendable {
 }
 
 extension Pipeline {
-    /// Takes the spaces at the ends of tokens out of their offsets, where the post-processor says so.
+    /// Takes the spaces at the ends of tokens out of their offsets, where the post-processor says
+    /// so.
     func trimOffsets(_ encoding: inout Encoding, of source: [UInt8]) {
         guard let trim = postProcessor.trim else { return }
         for index in encoding.ids.indices {

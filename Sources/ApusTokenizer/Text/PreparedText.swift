@@ -53,7 +53,8 @@ struct PreparedText {
         pieces = result
     }
 
-    /// Replaces the text of every piece by what `rewrite` appends for it; pieces keep their borders.
+    /// Replaces the text of every piece by what `rewrite` appends for it; pieces keep their
+    /// borders.
     mutating func rewritePieces(_ rewrite: (ByteBuffer, Range<Int>, inout TextRewriter) -> Void) {
         var rewriter = TextRewriter()
         var newPieces: [Range<Int>] = []

@@ -1,5 +1,5 @@
-/// What the splitters need to know of a Unicode scalar: one byte for each of the 1.1 million, unpacked
-/// from ``CategoryTable`` once, so that a lookup is one load.
+/// What the splitters need to know of a Unicode scalar: one byte for each of the 1.1 million,
+/// unpacked from ``CategoryTable`` once, so that a lookup is one load.
 ///
 /// Bits 0 to 4 hold the general category; the flags follow what the reference library's regular
 /// expressions and Rust's standard library say, which is not always what the category says.

@@ -25,7 +25,7 @@ extension UnsafePointer<UInt8> {
     }
 }
 
-extension Array<UInt8> {
+extension [UInt8] {
     /// Appends a scalar in UTF-8.
     @inline(__always)
     mutating func append(scalar: UInt32) {

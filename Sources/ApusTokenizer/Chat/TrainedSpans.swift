@@ -1,0 +1,128 @@
+/// Finds the part of a rendered conversation that the model is trained to write.
+///
+/// Every character carries where it came from (``TextOrigin``) and in which message's turn of a
+/// loop it was written, so unmodified templates need no markers:
+///
+/// 1. Where the template has `{% generation %}` blocks, exactly these are trained.
+/// 2. Otherwise an assistant's message begins behind its header. The header is known, because
+///    `add_generation_prompt` writes the same one: whatever a template puts between header and
+///    content
+///    (a `<think>` or `<tool_call>` tag) is the model's to write, and trained.
+/// 3. The message ends with the first special token behind its content, inside the message's turn.
+///    Without one it ends with its content.
+struct TrainedSpans {
+    private let glyphs: [TemplateText.Glyph]
+    private let generationPrompt: [UInt32]
+    private let specialTokens: AddedTokenMatcher
+
+    /// - Parameters:
+    ///   - rendered: the conversation without a generation prompt.
+    ///   - prompted: the same with one; nil when the template failed on it.
+    init(rendered: TemplateText, prompted: TemplateText?, specialTokens: AddedTokenMatcher) {
+        glyphs = rendered.glyphs
+        self.specialTokens = specialTokens
+        if let prompted, prompted.matches(rendered, at: 0) {
+            generationPrompt = prompted.glyphs[rendered.count...].map(\.scalar)
+        } else {
+            generationPrompt = []
+        }
+    }
+
+    /// Ranges of characters, in order.
+    func spans(of messages: [ChatMessage]) -> [Range<Int>] {
+        let generated = runs { $0.isGenerated }
+        if !generated.isEmpty { return generated }
+        var spans: [Range<Int>] = []
+        for (index, message) in messages.enumerated() where message.role == "assistant" {
+            if let span = span(of: index) { spans.append(span) }
+        }
+        return spans
+    }
+
+    func contentSpans(of index: Int) -> [Range<Int>] {
+        runs { $0.origin.messageIndex == index && !$0.origin.isRole }
+    }
+
+    private func runs(where isInside: (TemplateText.Glyph) -> Bool) -> [Range<Int>] {
+        var result: [Range<Int>] = []
+        for (position, glyph) in glyphs.enumerated() where isInside(glyph) {
+            if result.last?.upperBound == position {
+                result[result.count - 1] = result[result.count - 1].lowerBound..<position + 1
+            } else {
+                result.append(position..<position + 1)
+            }
+        }
+        return result
+    }
+
+    private func span(of index: Int) -> Range<Int>? {
+        let content = contentSpans(of: index)
+        let turn = turn(of: index, content)
+        let inTurn = content.filter { turn.contains($0.lowerBound) }
+        let headerLimit = inTurn.first?.lowerBound ?? turn.upperBound
+        let header = headerEnd(in: turn.lowerBound..<headerLimit)
+        guard let start = header ?? inTurn.first?.lowerBound else { return nil }
+        let contentEnd = max(inTurn.last?.upperBound ?? start, start)
+        let end = terminatorEnd(in: contentEnd..<max(turn.upperBound, contentEnd)) ?? contentEnd
+        return start < end ? start..<end : nil
+    }
+
+    /// Everything written in the message's turn of the loop. For templates that loop over something
+    /// else: from the end of the message before to the beginning of the next.
+    private func turn(of index: Int, _ content: [Range<Int>]) -> Range<Int> {
+        let written = runs { $0.turn == Int32(truncatingIfNeeded: index) }
+        if let first = written.first, let last = written.last {
+            return first.lowerBound..<last.upperBound
+        }
+        let before = glyphs.lastIndex { ($0.origin.messageIndex ?? index) < index }
+        let after = glyphs.firstIndex { ($0.origin.messageIndex ?? index) > index }
+        let start = before.map { $0 + 1 } ?? 0
+        let nextHeader = after.map {
+            nextMessageStart(before: $0, from: content.last?.upperBound ?? start)
+        }
+        return start..<max(nextHeader ?? glyphs.count, start)
+    }
+
+    /// Where the header of the next message may begin: behind the first special token after this
+    /// message's content, when more of them follow.
+    private func nextMessageStart(before position: Int, from start: Int) -> Int {
+        guard start < position else { return position }
+        let tokens = specialTokenRanges(in: start..<position)
+        return tokens.count > 1 ? tokens[1].lowerBound : start
+    }
+
+    /// The end of the header: of the longest beginning of the generation prompt that stands in
+    /// `range`, of equally long ones the last. At least half of it must be there.
+    private func headerEnd(in range: Range<Int>) -> Int? {
+        var best: (end: Int, length: Int)?
+        for start in range {
+            var length = 0
+            while length < generationPrompt.count, start + length < range.upperBound,
+                glyphs[start + length].scalar == generationPrompt[length]
+            {
+                length += 1
+            }
+            if length > 0, length >= best?.length ?? 0 { best = (start + length, length) }
+        }
+        guard let best, best.length * 2 >= generationPrompt.count else { return nil }
+        return best.end
+    }
+
+    private func terminatorEnd(in range: Range<Int>) -> Int? {
+        specialTokenRanges(in: range).first?.upperBound
+    }
+
+    private func specialTokenRanges(in range: Range<Int>) -> [Range<Int>] {
+        var bytes: [UInt8] = []
+        var positions: [Int] = []
+        for position in range {
+            let start = bytes.count
+            bytes.append(scalar: glyphs[position].scalar)
+            for _ in start..<bytes.count { positions.append(position) }
+        }
+        return specialTokens.split(bytes, 0..<bytes.count).compactMap { part in
+            guard case .token(_, let found) = part else { return nil }
+            return positions[found.lowerBound]..<positions[found.upperBound - 1] + 1
+        }
+    }
+}
