@@ -2,6 +2,13 @@ import ApusBase
 import ApusData
 import Testing
 
+extension String {
+    fileprivate func replacingTools(by text: String) -> String {
+        guard let start = ranges(of: "[{\"name\"").first?.lowerBound else { return self }
+        return self[..<start] + text + "}"
+    }
+}
+
 @Suite struct SampleTests {
     func one(_ record: String, _ kind: SampleKind) throws -> TokenizedSample {
         let data = try load(record, kind)
@@ -28,6 +35,18 @@ import Testing
         #expect(
             text.hasPrefix("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nYo<|im_end|>\n"))
         #expect(trainedText(sample) == "Yo<|im_end|>Bye<|im_end|>")
+    }
+
+    @Test func toolsReachTheTemplate() throws {
+        let record = """
+            {"messages": [{"role": "user", "content": "Hi"}, \
+            {"role": "assistant", "content": "Yo"}], "tools": [{"name": "clock"}]}
+            """
+        let sample = try one(record, .chat())
+        #expect(ByteEncoder.text(sample.inputIDs).hasPrefix("tools: [{\"name\": \"clock\"}]"))
+        #expect(trainedText(sample) == "Yo<|im_end|>")
+        let without = try one(record.replacingTools(by: "null"), .chat())
+        #expect(ByteEncoder.text(without.inputIDs).hasPrefix("<|im_start|>user"))
     }
 
     @Test func chatRolesCanBeChosen() throws {
@@ -127,53 +146,5 @@ import Testing
             _ = try load("{\"input_ids\": [5, 100]}", .tokens, options: options)
         }
         #expect(problem.contains("token 100 is not in the model's vocabulary of 100"))
-    }
-}
-
-@Suite struct TurnSpansTests {
-    func message(_ role: String, _ content: String) -> JSON {
-        ["role": .string(role), "content": .string(content)]
-    }
-
-    func words(_ chat: RenderedChat) -> [String?] {
-        let bytes = Array(chat.text.utf8)
-        return chat.spans.map { span in span.map { String(decoding: bytes[$0], as: UTF8.self) } }
-    }
-
-    @Test func spansBeginAfterTheOpeningAndReachOverTheEndMark() throws {
-        let spans = TurnSpans(endMarks: ["<|im_end|>"]) { try ChatML.text($0, opensAnswer: $1) }
-        let messages = [
-            message("user", "a"), message("assistant", "a"), message("user", "ü"),
-            message("assistant", "ö 🐦"),
-        ]
-        let chat = try spans.rendered(messages, roles: ["assistant"])
-        #expect(words(chat) == [nil, "a<|im_end|>", nil, "ö 🐦<|im_end|>"])
-    }
-
-    @Test func aTemplateThatRewritesEarlierTurnsIsSearched() throws {
-        // Earlier answers lose what stands before "|", as templates drop earlier thoughts.
-        let spans = TurnSpans(endMarks: ["</s>"]) { messages, opens in
-            var text = ""
-            for (index, message) in messages.enumerated() {
-                var content = message["content"]?.stringValue ?? ""
-                if index < messages.count - 1, let bar = content.firstIndex(of: "|") {
-                    content = String(content[content.index(after: bar)...])
-                }
-                text += (message["role"]?.stringValue ?? "") + ": " + content + "</s>\n"
-            }
-            return text + (opens ? "assistant: " : "")
-        }
-        let messages = [
-            message("user", "x"), message("assistant", "yes"), message("user", "q"),
-            message("assistant", "thought|no"),
-        ]
-        let chat = try spans.rendered(messages, roles: ["assistant"])
-        #expect(words(chat) == [nil, "yes</s>", nil, "thought|no</s>"])
-    }
-
-    @Test func withoutEndMarksTheTurnEndsWithItsText() throws {
-        let spans = TurnSpans(endMarks: []) { try ChatML.text($0, opensAnswer: $1) }
-        let chat = try spans.rendered([message("assistant", "a")], roles: ["assistant"])
-        #expect(words(chat) == ["a<|im_end|>\n"])
     }
 }

@@ -52,20 +52,22 @@ struct TemplateFault: Error {}
 
 /// ChatML, as SmolLM2's template writes it without its default system message.
 struct ChatML: ChatRenderer {
-    static func text(_ messages: [JSON], opensAnswer: Bool) throws -> String {
-        var text = ""
+    func render(
+        _ messages: [JSONObject], tools: JSON?, trainedRoles: Set<String>
+    ) throws -> TrainedText {
+        let beginning = tools.map { "tools: \($0.text())\n" } ?? ""
+        var chat = TrainedText(text: beginning, trained: [])
         for message in messages {
             guard let role = message["role"]?.stringValue, role != "unknown" else {
                 throw TemplateFault()
             }
-            text += "<|im_start|>\(role)\n\(message["content"]?.stringValue ?? "")<|im_end|>\n"
+            chat.text += "<|im_start|>\(role)\n"
+            let start = chat.text.utf8.count
+            chat.text += "\(message["content"]?.stringValue ?? "")<|im_end|>"
+            if trainedRoles.contains(role) { chat.trained.append(start..<chat.text.utf8.count) }
+            chat.text += "\n"
         }
-        return opensAnswer ? text + "<|im_start|>assistant\n" : text
-    }
-
-    func render(_ messages: [JSON], tools: JSON?) throws -> RenderedChat {
-        let spans = TurnSpans(endMarks: ["<|im_end|>"]) { try Self.text($0, opensAnswer: $1) }
-        return try spans.rendered(messages, roles: ["assistant", "user", "system"])
+        return chat
     }
 }
 

@@ -21,26 +21,18 @@ struct ChatSampleBuilder {
         }
         let messages = try self.messages(row)
         let tools = row[fields.tools].flatMap { $0.isNull ? nil : $0 }
-        let chat = try renderer.render(messages.map { .object($0) }, tools: tools)
-        precondition(
-            chat.spans.count == messages.count, "ChatRenderer.render: one span for each message")
-        var trained: [Range<Int>] = []
-        for (message, span) in zip(messages, chat.spans) {
-            guard let role = message["role"]?.stringValue, let span else { continue }
-            if fields.trainedRoles.contains(role) { trained.append(span) }
-        }
-        return masked(encoder.encodeWithOffsets(chat.text, addSpecialTokens: false), trained)
+        let chat = try renderer.render(messages, tools: tools, trainedRoles: fields.trainedRoles)
+        return masked(encoder.encodeWithOffsets(chat.text, addSpecialTokens: false), chat.trained)
     }
 
-    /// A token is trained when it begins inside a trained span: spans begin after the mark that
-    /// opens the turn, and the model never produces that one itself.
-    private func masked(_ text: Encoding, _ spans: [Range<Int>]) -> TokenizedSample {
+    /// A token that overlaps a trained part is trained.
+    private func masked(_ text: Encoding, _ trained: [Range<Int>]) -> TokenizedSample {
         var labels = [Int32](repeating: TokenizedSample.ignoredLabel, count: text.ids.count)
         var next = 0
         for (position, range) in text.offsets.enumerated() {
-            while next < spans.count, spans[next].upperBound <= range.lowerBound { next += 1 }
-            guard next < spans.count else { break }
-            if spans[next].contains(range.lowerBound) { labels[position] = text.ids[position] }
+            while next < trained.count, trained[next].upperBound <= range.lowerBound { next += 1 }
+            guard next < trained.count else { break }
+            if trained[next].overlaps(range) { labels[position] = text.ids[position] }
         }
         return TokenizedSample(inputIDs: text.ids, labels: labels)
     }

@@ -17,24 +17,27 @@ public protocol TextEncoder: Sendable {
 
 extension Tokenizer: TextEncoder {}
 
-/// Writes a conversation as the text that the model was trained on.
+/// Writes a conversation as the text that the model reads.
 public protocol ChatRenderer: Sendable {
     /// - Parameters:
     ///   - messages: objects with `role`, `content` and whatever else the template uses.
     ///   - tools: the value of the row's tools, when it has one.
+    ///   - trainedRoles: whose words the model shall learn to write.
     /// - Throws: what the template raises, or its faults.
-    func render(_ messages: [JSON], tools: JSON?) throws -> RenderedChat
+    func render(
+        _ messages: [JSONObject], tools: JSON?, trainedRoles: Set<String>
+    ) throws -> TrainedText
 }
 
-/// A conversation as text, with the place of each message's words in it.
-public struct RenderedChat: Sendable, Hashable {
+/// A text of which parts are trained.
+public struct TrainedText: Sendable, Hashable {
     public var text: String
-    /// For each message the UTF-8 bytes that the model would have produced: its content up to and
-    /// with the mark that ends the turn; nil where the template leaves the message out.
-    public var spans: [Range<Int>?]
+    /// UTF-8 bytes of the text, in order: what the model would have written, up to and with the
+    /// mark that ends a turn.
+    public var trained: [Range<Int>]
 
-    public init(text: String, spans: [Range<Int>?]) {
+    public init(text: String, trained: [Range<Int>]) {
         self.text = text
-        self.spans = spans
+        self.trained = trained
     }
 }
