@@ -1,3 +1,5 @@
+import ApusBase
+import ApusComm
 import ApusTrain
 import ArgumentParser
 

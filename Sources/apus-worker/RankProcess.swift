@@ -41,12 +41,18 @@ enum RankProcess {
             let message = describe(error)
             events.send(.error(rank: rank, message: message))
             group?.leave(message)
-            fputs("rank \(rank): \(message)\n", stderr)
+            writeError("rank \(rank): \(message)\n")
             exit(1)
         }
     }
 
     static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+}
+
+/// On standard error, unbuffered.
+func writeError(_ text: String) {
+    var text = text
+    _ = text.withUTF8 { write(2, $0.baseAddress, $0.count) }
 }
 
 /// An error in words: operational errors have some of their own.

@@ -84,10 +84,13 @@ public final class TrainingRun {
                 steps: session.totalSteps, ranks: group.worldSize,
                 parameters: session.trained.model.store.elementCount,
                 trainedTokensPerEpoch: session.trainedTokensPerEpoch))
+        let answers = isFirst ? try SampleAnswers(recipe, session.trained.model, source) : nil
+        try answers?.give(isAfter: false, to: events)
         let before = try evaluate(session, step: 0)
         let wasInterrupted = try steps(session, folder)
         let after = session.step > 0 ? try evaluate(session, step: session.step) : before
         try folder?.drawLoss(lossBefore: before)
+        try answers?.give(isAfter: true, to: events)
         try save(session, source)
         let summary = RunSummary(
             steps: session.step, seconds: (clock.now - began).inSeconds, lossBefore: before,

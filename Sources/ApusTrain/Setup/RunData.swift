@@ -14,9 +14,10 @@ public struct RunData {
         options.excessLength = recipe.data.excessLength
         options.vocabularySize = vocabularySize
         let encoder: any TextEncoder = tokenizer ?? NoEncoder()
+        let renderer = try Self.renderer(recipe, tokenizer)
         func load(_ settings: [DatasetSettings]) throws -> Dataset {
             try Dataset.load(
-                settings.map(\.source), encoder: encoder, renderer: nil, options: options)
+                settings.map(\.source), encoder: encoder, renderer: renderer, options: options)
         }
         let all = try load(recipe.data.datasets)
         if !recipe.data.testDatasets.isEmpty {
@@ -31,5 +32,14 @@ public struct RunData {
             training = all
             heldOut = nil
         }
+    }
+
+    /// The recipe's own template, or the one that comes with the tokenizer.
+    private static func renderer(
+        _ recipe: Recipe, _ tokenizer: Tokenizer?
+    ) throws -> (any ChatRenderer)? {
+        guard let tokenizer else { return nil }
+        guard let text = recipe.data.chatTemplateJinja else { return TokenizerChat(tokenizer) }
+        return TokenizerChat(tokenizer, template: try ChatTemplate(text))
     }
 }
