@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the systems in turn, several times, on this machine, and writes a Markdown table.
 
-    Benchmarks/compare [--systems accelerate-ddp apus] [--repeats 3] [--size small] [--dtype fp32] ...
+    Benchmarks/compare [--systems accelerate-ddp apus] [--repeats 3] [--size small] ...
 """
 
 import argparse
@@ -68,6 +68,16 @@ def parse(text):
     return None
 
 
+def build_operators(work):
+    """Lets DeepSpeed compile its CPU operators before anything is timed."""
+    os.environ.setdefault("TORCH_EXTENSIONS_DIR", str(work / "extensions"))
+    build = ("from deepspeed.accelerator import get_accelerator as a\n"
+             "for name in ('FusedAdamBuilder', 'ShareMemCommBuilder'):\n"
+             "    a().create_op_builder(name).load()")
+    subprocess.run([sys.executable, "-c", build], check=True, stdout=subprocess.DEVNULL,
+                   env={**os.environ, "DS_ACCELERATOR": "cpu"})
+
+
 def supervise(arguments, environment, log, limit):
     """What the command printed, and its exit code."""
     # A group of its own, so that a run past its limit takes its ranks along.
@@ -96,6 +106,7 @@ def run(system, options, weights, log):
     wall = time.time() - start
     result = parse(output)
     if code or result is None:
+        log.write(output)
         raise SystemExit(
             f"compare: {system} ended with code {code} and "
             f"{'a' if result else 'no'} result; see {log.name}\n  {' '.join(arguments)}")
@@ -153,6 +164,8 @@ def main():
     weights = work / options.size
     work.mkdir(parents=True, exist_ok=True)
     write_weights(options.size, weights)
+    if any(system.startswith("deepspeed") for system in options.systems):
+        build_operators(work)
     results = {system: [] for system in options.systems}
     with open(work / "compare.log", "w") as log, open(work / "results.jsonl", "a") as kept:
         for repeat in range(options.repeats):

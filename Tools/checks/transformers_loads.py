@@ -4,8 +4,8 @@
     python Tools/checks/transformers_loads.py DIR [--gguf FILE] [--prompt TEXT]
 
 Prints the greedy answer to the prompt. With --gguf the folder's tokens for a few texts and its
-weights' names and shapes must equal those that transformers takes from that file (the weights' values
-may differ: the folder may hold a tuned model). Ends with code 1 and a reason when something is wrong.
+weights' names and shapes must equal those that transformers takes from that file (the values may
+differ: the folder may hold a tuned model). Ends with code 1 and a reason when something is wrong.
 """
 
 import argparse

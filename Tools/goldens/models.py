@@ -4,8 +4,8 @@
     python Tools/goldens/models.py            # all
     python Tools/goldens/models.py qwen3 gpt2 # some
 
-Each folder under Tests/ApusModelsTests/Fixtures/models holds config.json, generation_config.json and
-fp32 weights as `save_pretrained` writes them, and beside them
+Each folder under Tests/ApusModelsTests/Fixtures/models holds config.json, generation_config.json
+and fp32 weights as `save_pretrained` writes them, and beside them
   expected.json         a token batch with labels (-100 is not trained), the mean loss, the norm of
                         each parameter's gradient, and a greedy continuation
   expected.safetensors  `logits` of the whole batch [2, 20, vocabulary]

@@ -35,7 +35,8 @@ BLOCK = {
     "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
     "ffn_norm": "post_attention_layernorm", "ffn_gate": "mlp.gate_proj",
     "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
-OUTER = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
+OUTER = {
+    "token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
 
 
 def transformers_name(name):
@@ -46,7 +47,7 @@ def transformers_name(name):
 
 
 def halves_first(rows, heads):
-    """GGUF pairs neighbouring rows of a head for rotation; transformers pairs row i with i + d/2."""
+    """GGUF rotates neighbouring rows of a head as pairs, transformers row i with i + d/2."""
     count = rows.shape[0]
     pairs = rows.view(heads, count // heads // 2, 2, rows.shape[1])
     return pairs.transpose(1, 2).reshape(rows.shape)
