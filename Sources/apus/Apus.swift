@@ -11,7 +11,7 @@ struct Apus: ParsableCommand {
         abstract: "Distributed training of large models.",
         version: versionNumber,
         subcommands: [
-            Train.self, Launch.self, Config.self, Generate.self, Bench.self,
+            Train.self, Launch.self, Config.self, Generate.self, Tokenize.self, Bench.self,
             Doctor.self, Version.self,
         ])
 }

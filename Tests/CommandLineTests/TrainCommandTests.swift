@@ -34,7 +34,8 @@ import Testing
             \(report)
             say '{"event": "phase", "name": "loading model", "detail": "tiny"}'
             say '{"event": "start", "steps": 2, "ranks": 2, "parameters": 1500000}'
-            say '{"event": "step", "step": 1, "loss": 2.5, "learning_rate": 1e-4, "step_seconds": 1}'
+            say '{"event": "step", "step": 1, "loss": 2.5, "learning_rate": 1e-4, \
+            "step_seconds": 1}'
             say '{"event": "step", "step": 2, "loss": 1.5, "grad_norm": 0.25, "step_seconds": 1}'
             say '{"event": "eval", "step": 2, "eval_loss": 1.75}'
             say '{"event": "done", "steps": 2, "seconds": 3, "eval_loss_before": 3, \
@@ -63,7 +64,7 @@ import Testing
             echo "$1 $2 $3"; cat "$3"
             """
         let result = try train(worker, "--set seed=7", then: "cat out/logs/rank-0.log")
-        #expect(result.output.hasPrefix("train --resolved out/recipe.json\n"))
+        #expect(result.output.hasPrefix("train --resolved out/resolved.json\n"))
         #expect(result.output.contains("\"seed\": 7"))
         #expect(result.output.contains("\"seed\": \"--set seed=7\""))
         #expect(result.output.contains("\"learning_rate\": \"r.yaml:3\""))
@@ -127,11 +128,11 @@ import Testing
         let result = try Program.shell(
             """
             cd '\(scratch.path)'; export APUS_WORKER="$PWD/worker"
-            mkdir out; ln -s /dev/full out/recipe.json; apus train r.yaml
+            mkdir out; ln -s /dev/full out/resolved.json; apus train r.yaml
             """)
         #expect(result.exitCode == 1)
         #expect(
-            result.output.contains("out/recipe.json cannot be written: No space left on device"))
+            result.output.contains("out/resolved.json cannot be written: No space left on device"))
         #expect(result.output.contains("remedy: free some disk space"))
     }
 
@@ -158,8 +159,9 @@ import Testing
 
     private let healthy = """
         [ "$*" = "doctor --json" ] || exit 9
-        echo '{"libtorch": {"version": "2.13.0", "path": "/opt/torch"}, "gloo": {"available": true}, \
-        "cuda": {"available": false, "reason": "no driver"}, "nccl": {"available": false}}'
+        echo '{"libtorch": {"version": "2.13.0", "path": "/opt/torch"}, \
+        "gloo": {"available": true}, "cuda": {"available": false, "reason": "no driver"}, \
+        "nccl": {"available": false}}'
         """
 
     @Test func aHealthyMachine() throws {

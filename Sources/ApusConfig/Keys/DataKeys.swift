@@ -44,8 +44,8 @@ extension RecipeKeys {
             "A file, a folder, or a pattern such as data/*.jsonl."),
         Key(
             "ds_type", \.fileType,
-            .optional(.choice(notYet: ["parquet": convert, "arrow": convert])),
-            "How files store samples: JSON Lines, a text per line, or CSV."),
+            .optional(.choice(notYet: ["arrow": convert])),
+            "How files store samples: JSON Lines, a text per line, CSV or Parquet."),
         Key(
             "type", \.sampleType,
             .optional(.choice(notYet: ["input_output": rows, "sharegpt": rows])),

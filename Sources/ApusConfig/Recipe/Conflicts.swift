@@ -103,7 +103,7 @@ extension ResolvedRecipe {
                 problem(
                     "\(path).path",
                     "'\(dataset.path)' does not tell by its name how it stores samples",
-                    "add ds_type: json (JSON Lines), text or csv"))
+                    "add ds_type: json (JSON Lines), text, csv or parquet"))
         } else if dataset.sampleType == nil {
             problems.append(
                 problem(

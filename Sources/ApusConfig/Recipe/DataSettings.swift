@@ -75,6 +75,7 @@ public enum DatasetFileType: String, Sendable, Hashable, CaseIterable {
     case text
     /// With a header line.
     case csv
+    case parquet
 }
 
 /// What a sample is.

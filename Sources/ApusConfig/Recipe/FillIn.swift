@@ -50,6 +50,7 @@ extension ResolvedRecipe {
         let name = path.lowercased()
         if [".json", ".jsonl", ".ndjson"].contains(where: name.hasSuffix) { return .json }
         if name.hasSuffix(".csv") { return .csv }
+        if name.hasSuffix(".parquet") { return .parquet }
         return [".txt", ".text", ".md"].contains(where: name.hasSuffix) ? .text : nil
     }
 

@@ -36,7 +36,7 @@ extension ResolvedRecipe {
     private func hint(_ path: String) -> String {
         path == "base_model"
             ? "Apus reads local models only: a HuggingFace folder or a GGUF file"
-            : "Apus reads local files only: JSON Lines or text"
+            : "Apus reads local files only: JSON Lines, text, CSV or Parquet"
     }
 
     private func besideRecipe(_ written: String) -> String? {

@@ -31,6 +31,8 @@ public struct RunState: Sendable {
 
     private mutating func apply(_ facts: TrainingEvent.StepFacts) {
         last = facts
+        // Evaluations and the like in between have phases of their own.
+        phase = ("training", nil)
         losses.append(facts.loss)
         if losses.count > Self.keptLosses { losses.removeFirst() }
         guard let seconds = facts.stepSeconds else { return }

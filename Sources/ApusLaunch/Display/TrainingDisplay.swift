@@ -20,6 +20,7 @@ public final class TrainingDisplay: LaunchObserver {
     private let isLive: Bool
     private let begin = ContinuousClock.now
     private var columns: Int
+    private var shownPhases: Set<String> = []
     /// The widths of the panel's lines on the screen.
     private var drawn: [Int] = []
     private var lastDrawing = ContinuousClock.now - .seconds(1)
@@ -46,9 +47,7 @@ public final class TrainingDisplay: LaunchObserver {
             state.apply(event)
             if case .error(_, let message) = event { errorMessage = message }
             if case .step(let facts) = event { showStep(facts) }
-            if case .phase(let name, let detail) = event, !isLive {
-                show([name + (detail.map { ": \($0)" } ?? "")])
-            }
+            if case .phase(let name, let detail) = event { showPhase(name, detail) }
             show(messages.lines(event))
         } catch {
             show(["warning: rank 0 reported something that is no event (\(error)): \(line)"])
@@ -84,6 +83,12 @@ public final class TrainingDisplay: LaunchObserver {
             Terminal.write("\u{1B}[?25h")
         }
         for line in messages.ending(state) { Terminal.write(line + "\n") }
+    }
+
+    /// Each phase once, on plain output: evaluations come back again and again.
+    private func showPhase(_ name: String, _ detail: String?) {
+        guard !isLive, shownPhases.insert(name).inserted else { return }
+        show([name + (detail.map { ": \($0)" } ?? "")])
     }
 
     private func showStep(_ facts: TrainingEvent.StepFacts) {

@@ -9,7 +9,7 @@ public struct RunFolder: Sendable {
     public let path: String
     public var logs: String { path + "/logs" }
     /// The configuration with every value filled in, as the ranks get it.
-    public var resolvedRecipe: String { path + "/recipe.json" }
+    public var resolvedRecipe: String { path + "/resolved.json" }
     public var events: String { path + "/events.jsonl" }
 
     /// Makes the folder, with those above it, where it is not there.

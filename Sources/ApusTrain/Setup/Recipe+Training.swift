@@ -108,6 +108,7 @@ extension DatasetSettings {
         case .json: .json
         case .text: .text
         case .csv: .csv
+        case .parquet: .parquet
         case nil: nil
         }
     }

@@ -3,71 +3,97 @@ import ArgumentParser
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure this machine with Apus; prints one JSON line per benchmark.",
-        subcommands: [BenchTrain.self])
-}
+        abstract: "Measure this machine; each benchmark prints one JSON line.",
+        subcommands: [Training.self])
 
-/// Starts the ranks of the training benchmark; the first prints the result.
-struct BenchTrain: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "train",
-        abstract: "Training steps of a Llama on made-up tokens (Benchmarks/README.md).")
+    struct Training: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "train",
+            abstract: "Training steps of a Llama on made-up tokens (see Benchmarks/README.md).")
 
-    @Option(help: "Width of the model.") var hidden = 384
-    @Option(help: "Transformer blocks.") var layers = 10
-    @Option(help: "Attention heads.") var heads = 6
-    @Option(help: "Width of the feed-forward part.") var intermediate = 1024
-    @Option(help: "Number of different tokens.") var vocabulary = 8192
-    @Option(help: "Tokens of a sequence; each rank computes one sequence a step.") var sequence = 256
-    @Option(help: "Optimizer steps.") var steps = 20
-    @Option(help: "fp32 or bf16.") var dtype = "fp32"
-    @Option(help: ArgumentHelp("A model folder with initial weights.", valueName: "dir"))
-    var weights: String?
-    @Option(help: "Processes.") var ranks = 2
-    @Option(help: "Threads of each process.") var threads = 1
+        @Option(help: "Processes.")
+        var ranks = 1
 
-    func validate() throws {
-        let sizes = [hidden, layers, heads, intermediate, vocabulary, steps, ranks, threads]
-        if sizes.contains(where: { $0 < 1 }) { throw ValidationError("Sizes must be at least 1.") }
-        if sequence < 2 { throw ValidationError("--sequence must be at least 2.") }
-        if !["fp32", "bf16"].contains(dtype) { throw ValidationError("--dtype is fp32 or bf16.") }
-    }
+        @Option(help: "Threads of each rank (default: cores / ranks).")
+        var threadsPerRank: Int?
 
-    func run() throws {
-        try reporting {
-            let environment = currentEnvironment()
-            let worker = try ProgramSearch.worker(environment: environment)
-            let cores = Machine.current().cores
-            try LaunchChecks.checkRanks(ranks, cores: cores, oversubscribe: false)
-            var plan = LaunchPlan(
-                program: worker, localRanks: ranks, masterPort: try LaunchChecks.port(wanted: nil),
-                cores: cores)
-            plan.arguments = workerArguments
-            plan.threadsPerRank = threads
-            let report = try Launcher(plan: plan, observer: Echo()).run(inherited: environment)
-            if let message = report.message { fail(message) }
-            if report.exitCode != 0 { throw ExitCode(report.exitCode) }
+        @Option(help: "Width of the model.")
+        var hidden = 384
+
+        @Option(help: "Blocks of the model.")
+        var layers = 10
+
+        @Option(help: "Attention heads.")
+        var heads = 6
+
+        @Option(help: "Width of the feed-forward layers.")
+        var intermediate = 1024
+
+        @Option(help: "Tokens of the vocabulary.")
+        var vocabulary = 8192
+
+        @Option(help: "Tokens of a sequence; each rank computes one sequence a step.")
+        var sequence = 256
+
+        @Option(help: "Optimizer steps.")
+        var steps = 20
+
+        @Option(help: "fp32 or bf16.")
+        var dtype = "fp32"
+
+        @Option(help: ArgumentHelp("A model folder with initial weights.", valueName: "dir"))
+        var weights: String?
+
+        func validate() throws {
+            guard ["fp32", "bf16"].contains(dtype) else {
+                throw ValidationError("--dtype must be fp32 or bf16, not '\(dtype)'.")
+            }
+            let sizes = [hidden, layers, heads, intermediate, vocabulary, sequence, steps]
+            guard sizes.allSatisfy({ $0 > 0 }), hidden % heads == 0 else {
+                throw ValidationError("Sizes must be above 0, and --hidden divisible by --heads.")
+            }
+        }
+
+        func run() throws {
+            try reporting {
+                let report = try RankRun(
+                    arguments: ["bench", "train"] + options, ranks: ranks,
+                    threadsPerRank: threadsPerRank
+                ).run()
+                if let message = report.message { fail(message) }
+                if report.exitCode != 0 { throw ExitCode(report.exitCode) }
+            }
+        }
+
+        private var options: [String] {
+            let sizes = [
+                ("hidden", hidden), ("layers", layers), ("heads", heads),
+                ("intermediate", intermediate), ("vocabulary", vocabulary), ("sequence", sequence),
+                ("steps", steps),
+            ]
+            var options = sizes.flatMap { ["--\($0.0)", String($0.1)] } + ["--dtype", dtype]
+            if let weights { options += ["--weights", weights] }
+            return options
         }
     }
-
-    private var workerArguments: [String] {
-        let numbers = [
-            ("hidden", hidden), ("layers", layers), ("heads", heads), ("intermediate", intermediate),
-            ("vocabulary", vocabulary), ("sequence", sequence), ("steps", steps),
-        ]
-        var arguments = ["bench", "train", "--dtype", dtype]
-        for (name, value) in numbers { arguments += ["--\(name)", String(value)] }
-        if let weights { arguments += ["--weights", weights] }
-        return arguments
-    }
 }
 
-/// Hands on what the ranks print.
-private final class Echo: LaunchObserver {
-    func printed(_ line: String, byRank rank: Int, to stream: OutputStream) {
-        switch stream {
-        case .standardOutput: print(line)
-        case .standardError: fail("rank \(rank): \(line)")
-        }
+/// Ranks of `apus-worker` whose output is passed on.
+struct RankRun {
+    let arguments: [String]
+    let ranks: Int
+    let threadsPerRank: Int?
+
+    func run() throws -> RunReport {
+        let environment = currentEnvironment()
+        let cores = Machine.current().cores
+        try LaunchChecks.checkRanks(ranks, cores: cores, oversubscribe: false)
+        var plan = LaunchPlan(
+            program: try ProgramSearch.worker(environment: environment), localRanks: ranks,
+            masterPort: try LaunchChecks.port(wanted: nil), cores: cores)
+        plan.arguments = arguments
+        plan.threadsPerRank = threadsPerRank
+        return try Launcher(plan: plan, observer: PassThrough(hasPrefix: false))
+            .run(inherited: environment)
     }
 }

@@ -86,18 +86,3 @@ struct Launch: ParsableCommand {
         return try LaunchChecks.port(wanted: rendezvous.masterPort)
     }
 }
-
-/// Prints what ranks print.
-private final class PassThrough: LaunchObserver {
-    private let hasPrefix: Bool
-
-    init(hasPrefix: Bool) { self.hasPrefix = hasPrefix }
-
-    func printed(_ line: String, byRank rank: Int, to stream: OutputStream) {
-        let text = (hasPrefix ? "[\(rank)] " : "") + line + "\n"
-        switch stream {
-        case .standardOutput: Terminal.write(text)
-        case .standardError: Terminal.writeError(text)
-        }
-    }
-}

@@ -1,0 +1,60 @@
+import ApusBase
+import Testing
+
+/// `apus tokenize` with SmolLM2's vocabulary as `Tests/ApusTokenizerTests` keeps it.
+@Suite struct TokenizeCommandTests {
+    /// Runs `apus tokenize` on a model folder; `input` goes through printf.
+    private func tokenize(_ input: String, _ arguments: String = "") throws -> Program.Result {
+        let scratch = try Scratch()
+        let fixture = try JSON.parse(try Program.shell("cat '\(fixturePath)'").output)
+        let tokenizer = try #require(fixture["tokenizer"])
+        scratch.write("tokenizer.json", tokenizer.text(.compact))
+        scratch.write(
+            "chat_template.jinja",
+            "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+                + "{% if add_generation_prompt %}<assistant>{% endif %}")
+        return try Program.shell(
+            "printf '\(input)' | apus tokenize --model '\(scratch.path)' \(arguments)")
+    }
+
+    private var fixturePath: String {
+        let folder = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
+        return "/\(folder)/ApusTokenizerTests/Fixtures/smollm.json"
+    }
+
+    @Test func oneArrayPerLine() throws {
+        let result = try tokenize("Hello\\n\\nHello")
+        let lines = result.output.split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(lines.count == 4)
+        #expect(lines[0].hasPrefix("[") && lines[0].count > 2)
+        #expect(lines[1] == "[]")
+        #expect(lines[2] == lines[0])
+        #expect(lines[3] == "")
+    }
+
+    @Test func chatsAreRendered() throws {
+        let chat = #"[{"role": "user", "content": "Hi"}]"#
+        let rendered = try tokenize("<user>Hi\\n").output
+        #expect(try tokenize(chat, "--chat-template").output == rendered)
+        #expect(try tokenize("{\"messages\": \(chat)}", "--chat-template").output == rendered)
+        #expect(try tokenize("Hi", "--chat-template").output == rendered)
+        let prompted = try tokenize("Hi", "--chat-template --generation-prompt").output
+        #expect(prompted == (try tokenize("<user>Hi<assistant>").output))
+    }
+
+    @Test(arguments: [
+        ("Hi\\n{", "standard input:2: not valid JSON"), ("[1]", "standard input:1: no messages"),
+        ("{}", "standard input:1: no messages"),
+    ])
+    func brokenChatsAreReportedWithTheirLine(_ input: String, _ expected: String) throws {
+        let result = try tokenize(input, "--chat-template")
+        #expect(result.exitCode == 1)
+        #expect(result.output.contains(expected))
+    }
+
+    @Test func aMissingModelIsExplained() throws {
+        let result = try Program.shell("apus tokenize --model /no/such/model")
+        #expect(result.exitCode == 1)
+        #expect(result.output.contains("/no/such/model/tokenizer.json: the file is missing"))
+    }
+}

@@ -1,0 +1,42 @@
+import Testing
+
+/// Verbs that hand over to `apus-worker`, around a worker that shows what it was given.
+@Suite struct WorkerCommandTests {
+    private func run(_ arguments: String) throws -> Program.Result {
+        let scratch = try Scratch()
+        scratch.write("worker", "#!/bin/sh\necho \"$RANK/$WORLD_SIZE $OMP_NUM_THREADS:\" \"$@\"\n")
+        return try Program.shell(
+            """
+            unset RANK WORLD_SIZE OMP_NUM_THREADS
+            export APUS_WORKER='\(scratch.path)/worker'; apus \(arguments) | sort
+            """)
+    }
+
+    @Test func generatePassesEverythingOn() throws {
+        let result = try run(
+            "generate --model m.gguf --prompt 'two words' --chat --temperature 0.5")
+        let expected =
+            "/ : generate --model m.gguf --prompt two words --max-new-tokens 128 --temperature 0.5 "
+            + "--top-k 0 --top-p 1.0 --seed 42 --chat\n"
+        #expect(result.output == expected)
+    }
+
+    @Test func benchTrainRunsOnRanks() throws {
+        let result = try run("bench train --ranks 2 --threads-per-rank 3 --steps 5")
+        let options =
+            "bench train --hidden 384 --layers 10 --heads 6 --intermediate 1024 "
+            + "--vocabulary 8192 --sequence 256 --steps 5 --dtype fp32\n"
+        #expect(result.output == "0/2 3: \(options)1/2 3: \(options)")
+    }
+
+    @Test(arguments: [
+        ("bench train --hidden 10 --heads 3", "--hidden divisible by --heads"),
+        ("bench train --dtype fp8", "--dtype must be fp32 or bf16"),
+        ("bench train --steps 0", "Sizes must be above 0"),
+        ("generate --model m --prompt p --max-new-tokens 0", "--max-new-tokens must be at least 1"),
+        ("generate --model m --prompt p --temperature=-1", "--temperature must be a number"),
+    ])
+    func impossibleOptionsAreRefused(_ arguments: String, _ expected: String) throws {
+        #expect(try run(arguments).output.contains(expected))
+    }
+}
