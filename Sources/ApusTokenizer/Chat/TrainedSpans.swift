@@ -8,8 +8,10 @@
 ///    `add_generation_prompt` writes the same one: whatever a template puts between header and
 ///    content
 ///    (a `<think>` or `<tool_call>` tag) is the model's to write, and trained.
-/// 3. The message ends with the first special token behind its content, inside the message's turn.
-///    Without one it ends with its content.
+/// 3. The message ends with the first special token behind its content, inside the message's turn,
+///    and those that follow without a gap. Without one it ends with its content. A line break
+///    behind
+///    the end is not trained: nothing reads it when the model answers.
 struct TrainedSpans {
     private let glyphs: [TemplateText.Glyph]
     private let generationPrompt: [UInt32]
@@ -109,7 +111,11 @@ struct TrainedSpans {
     }
 
     private func terminatorEnd(in range: Range<Int>) -> Int? {
-        specialTokenRanges(in: range).first?.upperBound
+        let tokens = specialTokenRanges(in: range)
+        guard var end = tokens.first?.upperBound else { return nil }
+        // Some models end the answer and the turn, with one token each.
+        for token in tokens.dropFirst() where token.lowerBound == end { end = token.upperBound }
+        return end
     }
 
     private func specialTokenRanges(in range: Range<Int>) -> [Range<Int>] {
