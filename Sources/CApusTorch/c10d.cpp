@@ -2,6 +2,7 @@
 #include "boundary.hpp"
 
 #include <ATen/ops/from_blob.h>
+#include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -218,6 +219,8 @@ std::shared_ptr<gloo::transport::Device> make_device(const apus_gloo_options &op
 
 apus_status apus_store_open(const char *host, uint16_t port, bool is_server, double timeout_seconds,
                             apus_store_out_t out) {
+    // c10d would print warnings about each broken connection; the errors say it better.
+    FLAGS_caffe2_log_level = static_cast<int>(c10::GLOG_ERROR);
     return on_network([&] {
         c10d::TCPStoreOptions options;
         options.port = port;

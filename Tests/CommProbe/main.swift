@@ -1,7 +1,9 @@
 // One rank of a small job, started by the tests: behaves or misbehaves as its arguments say.
 //
 //   apus-comm-probe conform
-//   apus-comm-probe <fault> RANK      fault: kill, skip, late, size, fail, leave
+//   apus-comm-probe bits              prints a digest of sums of uneven numbers
+//   apus-comm-probe <fault> RANK      fault: kill, skip, size, fail, leave
+//   apus-comm-probe late RANK SECONDS
 //
 // Exits with 0 when all went well; with 1 and the error on standard error otherwise.
 
@@ -28,7 +30,7 @@ func misbehave(_ fault: String, on culprit: Int, in group: any ProcessGroup) thr
         switch fault {
         case "kill": kill(getpid(), SIGKILL)
         case "skip": try group.barrier(label: "third")
-        case "late": usleep(1_500_000)
+        case "late": sleep(UInt32(CommandLine.arguments[3])!)
         case "size": try group.allReduce(Tensor.ones([999]), label: "second")
         case "fail": throw OutOfMemory()
         case "leave": return
@@ -40,9 +42,26 @@ func misbehave(_ fault: String, on culprit: Int, in group: any ProcessGroup) thr
     try group.barrier(label: "third")
 }
 
+/// The same numbers on every run; their sums round.
+func digestOfSums(_ group: any ProcessGroup) throws -> [Int] {
+    try [DType.float32, .float16, .bfloat16, .float64].map { dtype in
+        let index = Tensor.arange(0, 10_008, dtype: .float64)
+        let uneven = (index * (1.1 + Double(group.rank))).sin().to(dtype)
+        let shard = Tensor.zeros([10_008 / group.worldSize], dtype: dtype)
+        try group.reduceScatter(uneven, into: shard)
+        try group.allReduce(uneven)
+        let bits = Tensor.concatenate([uneven, shard]).doubles().map(\.bitPattern)
+        return Int(truncatingIfNeeded: bits.reduce(0) { SplitMix64.mix($0 ^ $1) })
+    }
+}
+
 func run(_ group: any ProcessGroup) throws {
     let arguments = CommandLine.arguments
-    if arguments.count == 3, let culprit = Int(arguments[2]) {
+    if arguments.last == "bits" {
+        print(try digestOfSums(group))
+        return
+    }
+    if arguments.count >= 3, let culprit = Int(arguments[2]) {
         try misbehave(arguments[1], on: culprit, in: group)
     } else {
         try Conformance(group).checkAll()

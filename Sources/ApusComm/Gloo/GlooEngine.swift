@@ -51,11 +51,9 @@ final class GlooEngine: @unchecked Sendable {
     func leave(_ lastWords: String?, hostsStore: Bool) {
         guard !isReleased else { return }
         isReleased = true
-        // Words after a failure would be an echo of the first rank's.
-        let words = failure == nil ? lastWords : nil
-        let line = words.map { String($0.prefix { $0 != "\n" }) }
+        let line = lastWords.map { String($0.prefix { $0 != "\n" }) }
         apus_gloo_release(pointer)
-        board.leave(line, hostsStore: hostsStore)
+        board.leave(line, afterFailure: failure != nil, hostsStore: hostsStore)
     }
 
     // MARK: - On Gloo
@@ -130,7 +128,9 @@ final class GlooEngine: @unchecked Sendable {
         }
     }
 
-    private func mismatch(_ tag: OperationTag, _ calls: [(rank: Int, call: CallText?)]) -> CommError {
+    private func mismatch(
+        _ tag: OperationTag, _ calls: [(rank: Int, call: CallText?)]
+    ) -> CommError {
         let places = calls.map { item in
             RankPlace(
                 rank: globalRanks[item.rank], presence: .inside, tag: item.call?.tag, seconds: 0)

@@ -60,24 +60,33 @@ struct GlooPlace {
         _ store: KeyValueStore, own: Int, _ globalRanks: [Int]
     ) throws(CommError) {
         let deadline = monotonicSeconds() + timeoutSeconds
-        while true {
-            var missing: [Int] = []
-            for peer in globalRanks.indices where try !store.has("\(group)/seat/\(peer)") {
-                missing.append(globalRanks[peer])
+        var missing = globalRanks.indices.filter { $0 != rank }
+        while !missing.isEmpty {
+            do {
+                for peer in missing where try store.has("\(group)/seat/\(peer)") {
+                    missing.removeAll { $0 == peer }
+                }
+            } catch {
+                throw absence(missing.map { globalRanks[$0] }, own: own, "until rank 0 ended", store)
             }
-            if missing.isEmpty { return }
-            if monotonicSeconds() > deadline {
-                let names = missing.map(String.init).joined(separator: ", ")
-                throw CommError(
-                    .rendezvous,
-                    "rank \(own) has waited \(timeoutSeconds.fixed(0)) s for rank \(names) to start",
-                    at: CommError.Place(rank: own, culprit: missing[0]),
-                    likelyCause: "rank \(names) was not started, failed before, or cannot reach "
-                        + store.address,
-                    remedy: "look at its log; raise APUS_COMM_TIMEOUT if it only starts slowly")
+            if !missing.isEmpty, monotonicSeconds() > deadline {
+                let time = "\(timeoutSeconds.fixed(0)) s"
+                throw absence(missing.map { globalRanks[$0] }, own: own, time, store)
             }
             usleep(20_000)
         }
+    }
+
+    private func absence(
+        _ missing: [Int], own: Int, _ time: String, _ store: KeyValueStore
+    ) -> CommError {
+        let names = missing.map(String.init).joined(separator: ", ")
+        return CommError(
+            .rendezvous, "rank \(own) has waited \(time) for rank \(names) to start",
+            at: CommError.Place(rank: own, culprit: missing.first),
+            likelyCause: "rank \(names) was not started, failed before, or cannot reach "
+                + store.address,
+            remedy: "look at its log; raise APUS_COMM_TIMEOUT if it only starts slowly")
     }
 
     private func connect(

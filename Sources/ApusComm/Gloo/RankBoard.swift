@@ -11,7 +11,7 @@ internal import Synchronization
 ///
 /// A thread of its own publishes where this rank is, at most twice a second and only when it
 /// changed; so an operation costs no round trip. Keys: `<group>/place/<rank>`,
-/// `<group>/failed/<rank>`, `<group>/left/<rank>`.
+/// `<group>/failed/<rank>`, `<group>/left/<rank>`, `<group>/gone/<rank>`.
 ///
 /// `@unchecked Sendable`: `place` is a mutex; each store connection is used by one thread.
 final class RankBoard: @unchecked Sendable {
@@ -64,17 +64,25 @@ final class RankBoard: @unchecked Sendable {
         do {
             try store.set("\(group)/place/\(rank)", place.withLock { $0.text })
             try store.set("\(group)/failed/\(rank)", "")
-            var silent = Set(0..<worldSize).subtracting([rank])
-            for _ in 0..<40 where !silent.isEmpty {
-                silent = try silent.filter { try !hasSpoken($0) }
-                if !silent.isEmpty { usleep(50_000) }
-            }
+            // After a time-out the silent ranks are the ones that are elsewhere.
+            let silent = code == .timedOut ? [] : try silentRanks()
             return try (0..<worldSize).map { peer in
-                peer == rank ? own : try read(peer, isDead: silent.contains(peer) && code != .timedOut)
+                peer == rank ? own : try read(peer, isDead: silent.contains(peer))
             }
         } catch {
             return nil
         }
+    }
+
+    /// Who says nothing for two seconds, while everybody alive finds its connections broken.
+    private func silentRanks() throws(CommError) -> Set<Int> {
+        var silent = Set(0..<worldSize).subtracting([rank])
+        for _ in 0..<40 {
+            for peer in silent where try hasSpoken(peer) { silent.remove(peer) }
+            if silent.isEmpty { break }
+            usleep(50_000)
+        }
+        return silent
     }
 
     private func hasSpoken(_ peer: Int) throws(CommError) -> Bool {
@@ -103,16 +111,20 @@ final class RankBoard: @unchecked Sendable {
 
     // MARK: - Leaving
 
-    /// Publishes the last words. Rank 0, with whom the store goes, stays until the others have left
-    /// too, or three seconds at most.
-    func leave(_ lastWords: String?, hostsStore: Bool) {
+    /// Publishes the last words, unless the group had failed before: then they would be an echo.
+    ///
+    /// Rank 0, with whom the store goes, stays until the others have left too, or three seconds.
+    func leave(_ lastWords: String?, afterFailure: Bool, hostsStore: Bool) {
         publisher.stop()
-        try? store.set("\(group)/place/\(rank)", place.withLock { $0.text })
-        try? store.set("\(group)/left/\(rank)", lastWords ?? "")
+        if !afterFailure {
+            try? store.set("\(group)/place/\(rank)", place.withLock { $0.text })
+            try? store.set("\(group)/left/\(rank)", lastWords ?? "")
+        }
+        try? store.set("\(group)/gone/\(rank)", "")
         guard hostsStore else { return }
         for _ in 0..<60 {
             let areAllGone = (0..<worldSize).allSatisfy { peer in
-                (try? store.has("\(group)/left/\(peer)")) ?? true
+                (try? store.has("\(group)/gone/\(peer)")) ?? true
             }
             if areAllGone { return }
             usleep(50_000)

@@ -43,7 +43,9 @@ extension Collective {
         return label.withCString(call)
     }
 
-    static func kind(code: apus_shm_kind) -> Kind { Kind(rawValue: UInt8(code.rawValue)) ?? .barrier }
+    static func kind(code: apus_shm_kind) -> Kind {
+        Kind(rawValue: UInt8(code.rawValue)) ?? .barrier
+    }
 }
 
 extension CommError.Code {
