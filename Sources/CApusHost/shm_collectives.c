@@ -9,6 +9,7 @@
 // 2 ..., so that the result depends neither on chunks nor on timing. An input which the others can
 // read in place is not copied; then the operation ends only when all others have read it.
 #include <string.h>
+#include <sys/mman.h>
 
 #include "shm_internal.h"
 
@@ -279,6 +280,18 @@ static size_t input_elements(const plan *p) {
     return p->call->count * (is_whole ? (size_t)p->group->world : 1);
 }
 
+// Pages that were read in place count as resident memory of every reader. They are dropped from this
+// process's page table, which neither frees nor changes them.
+static void forget_references(const plan *p) {
+    size_t bytes = input_elements(p) * p->element;
+    for (int32_t rank = 0; rank < p->group->world; rank++) {
+        if (rank == p->group->rank || p->references[rank] == NO_REFERENCE) continue;
+        uintptr_t start = (uintptr_t)referenced(p->group, rank, p->references[rank]);
+        uintptr_t page = start & ~(uintptr_t)(PAGE - 1);
+        madvise((void *)page, start + bytes - page, MADV_DONTNEED);
+    }
+}
+
 apus_shm_status run_collective(struct apus_shm_group *group, const apus_shm_call *call) {
     plan p = {.group = group, .call = call, .base = group->rounds};
     p.element = apus_shm_dtype_size(call->dtype);
@@ -296,6 +309,7 @@ apus_shm_status run_collective(struct apus_shm_group *group, const apus_shm_call
     enter(group, call, group->sequence, whole_elements(&p) * p.element);
     apus_shm_status status = run_rounds(&p);
     group->rounds += p.rounds;
+    if (status == APUS_SHM_OK && !p.solo) forget_references(&p);
     if (status == APUS_SHM_OK) step_out(group);
     return status;
 }

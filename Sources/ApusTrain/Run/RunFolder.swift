@@ -8,12 +8,10 @@ public final class RunFolder {
     private let metricsFile: AppendingFile
 
     /// Creates the folder; an earlier run's metrics are replaced.
-    public init(path: String, resolved: JSON) throws(FileError) {
+    public init(path: String) throws(FileError) {
         self.path = path
         try FilePaths.createFolder(path)
         metricsFile = try AppendingFile(path: FilePaths.join(path, "metrics.jsonl"))
-        let text = resolved.text(.indented) + "\n"
-        try OutputFile.write(text, to: FilePaths.join(path, "resolved.json"))
     }
 
     /// Adds one optimizer step's line; `evalLoss` where the model was evaluated after it.

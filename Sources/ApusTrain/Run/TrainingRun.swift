@@ -39,7 +39,7 @@ public final class TrainingRun {
             recipe, tokenizer: source.tokenizer, vocabularySize: model.vocabularySize)
         report(data)
         let folder =
-            isFirst ? try RunFolder(path: recipe.output.outputDirectory, resolved: resolved.json) : nil
+            isFirst ? try RunFolder(path: recipe.output.outputDirectory) : nil
         events.send(.phase("loading weights"))
         let trained = try makeTrained(model, source.pretrained)
         let session = try TrainingSession(
