@@ -27,6 +27,7 @@ import Testing
 
     private let report = """
         say() { if [ -n "$APUS_EVENTS_FD" ]; then echo "$1" >&$APUS_EVENTS_FD; fi; }
+        finish() { say '{"event": "done", "steps": 0, "seconds": 0}'; }
         """
 
     @Test func aRunIsShownInPlainLines() throws {
@@ -60,20 +61,28 @@ import Testing
 
     @Test func theWorkerGetsTheResolvedConfiguration() throws {
         let worker = """
-            [ $RANK = 0 ] || exit 0
-            echo "$1 $2 $3"; cat "$3"
+            \(report)
+            finish; echo "$1 $2 $3"; cat "$3"
             """
         let result = try train(worker, "--set seed=7", then: "cat out/logs/rank-0.log")
-        #expect(result.output.hasPrefix("train --resolved out/resolved.json\n"))
+        #expect(result.output.contains("train --resolved out/resolved.json\n"))
         #expect(result.output.contains("\"seed\": 7"))
         #expect(result.output.contains("\"seed\": \"--set seed=7\""))
         #expect(result.output.contains("\"learning_rate\": \"r.yaml:3\""))
     }
 
     @Test func eventsAreKept() throws {
-        let worker = "\(report)\nsay '{\"event\": \"phase\", \"name\": \"x\"}'\n"
+        let worker = "\(report)\nsay '{\"event\": \"phase\", \"name\": \"x\"}'; finish\n"
         let result = try train(worker, then: "cat out/events.jsonl")
-        #expect(result.output == "x\n{\"event\": \"phase\", \"name\": \"x\"}\n")
+        let done = #"{"event": "done", "steps": 0, "seconds": 0}"#
+        #expect(result.output.hasSuffix("{\"event\": \"phase\", \"name\": \"x\"}\n\(done)\n"))
+    }
+
+    /// A worker that does nothing must not look like a run that succeeded.
+    @Test func aRunThatSaysNothingIsNoSuccess() throws {
+        let result = try train("exit 0")
+        #expect(result.exitCode == 1)
+        #expect(result.output.contains("none reported that the run is done"))
     }
 
     @Test func aKilledRankEndsTheRunAndIsNamed() throws {

@@ -22,14 +22,13 @@ public struct Messages: Sendable {
     /// What an event other than a step says; empty when it says nothing that lasts.
     public func lines(_ event: TrainingEvent) -> [String] {
         switch event {
-        case .phase, .step, .sample, .done: []
+        // An error is told when the rank has ended, with how it did.
+        case .phase, .step, .sample, .error, .done: []
         case .start(let facts): [start(facts)]
         case .evaluation(let step, let loss):
             ["held-out loss \(Figures.loss(loss)) at step \(step)"]
         case .saved(let path): ["saved \(path)"]
         case .warning(let message): [styled("warning: ", .warning) + message]
-        case .error(let rank, let message):
-            [styled("error" + (rank.map { " on rank \($0)" } ?? "") + ": ", .bad) + message]
         }
     }
 

@@ -10,8 +10,6 @@ internal import CApusHost
 /// Shows a training run: a live panel on a terminal, plain lines elsewhere.
 public final class TrainingDisplay: LaunchObserver {
     public private(set) var state = RunState()
-    /// The newest error that a rank reported itself.
-    public private(set) var errorMessage: String?
 
     private let title: String
     private let loggingSteps: Int
@@ -45,7 +43,6 @@ public final class TrainingDisplay: LaunchObserver {
         do {
             let event = try TrainingEvent(line: line)
             state.apply(event)
-            if case .error(_, let message) = event { errorMessage = message }
             if case .step(let facts) = event { showStep(facts) }
             if case .phase(let name, let detail) = event { showPhase(name, detail) }
             show(messages.lines(event))

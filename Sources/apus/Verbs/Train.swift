@@ -43,6 +43,12 @@ struct Train: ParsableCommand {
         defer { display.finish() }
         var report = try Launcher(plan: plan, observer: display).run(inherited: environment)
         report.progress = display.state.place
+        if report.outcome == .succeeded, display.state.summary == nil {
+            throw LaunchError(
+                "all ranks ended without an error, but none reported that the run is done",
+                likelyCause: "\(worker) is of another version than this program",
+                remedy: "build both with 'make release'")
+        }
         return report
     }
 
