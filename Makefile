@@ -1,18 +1,40 @@
 # The only entry point: people, CI and the README call these targets.
 export PKG_CONFIG_PATH := $(CURDIR)/.torch:$(PKG_CONFIG_PATH)
-RPATH := -Xlinker -rpath -Xlinker $(CURDIR)/.torch/lib
-SWIFT_FLAGS := $(RPATH)
+SWIFT_FLAGS := -Xlinker -rpath -Xlinker $(CURDIR)/.torch/lib
+RECIPE := Examples/smollm2-sft.yaml
 
-.PHONY: setup debug release test
+.PHONY: demo release debug test check setup demo-files clean
 
-setup:
-	Scripts/setup
+# Fine-tunes a small language model on two ranks and asks it something.
+demo: release demo-files
+	.build/release/apus train $(RECIPE)
+	.build/release/apus generate --model Runs/smollm2-sft --chat --max-new-tokens 40 \
+	    --prompt "Which planet is known as the red planet?"
+
+# .build/release/apus and .build/release/apus-worker
+release: setup
+	swift build -c release --static-swift-stdlib $(SWIFT_FLAGS) --product apus-worker
+	swift build -c release --static-swift-stdlib $(SWIFT_FLAGS) --product apus
 
 debug: setup
 	swift build $(SWIFT_FLAGS)
 
-release: setup
-	swift build -c release --static-swift-stdlib $(SWIFT_FLAGS)
-
-test: setup
+# Everything: the Swift tests, among them the comparisons with PyTorch's and transformers' numbers.
+test: setup demo-files
 	swift test $(SWIFT_FLAGS)
+
+# With a Python that has transformers (PYTHON=...): loads what `make demo` wrote.
+PYTHON := python3
+check:
+	$(PYTHON) Tools/checks/transformers_loads.py Runs/smollm2-sft
+
+# libtorch, into .torch
+setup:
+	Scripts/setup
+
+# A model and a data set, into .models and .data
+demo-files:
+	Scripts/fetch-demo
+
+clean:
+	rm -rf .build
