@@ -1,5 +1,5 @@
-/// A JSON value that keeps the order of keys and tells integers from other numbers, so that a file can
-/// be read, changed and written without disturbing the rest.
+/// A JSON value that keeps the order of keys and tells integers from other numbers, so that a file
+/// can be read, changed and written without disturbing the rest.
 public enum JSON: Sendable, Hashable {
     case null
     case bool(Bool)
@@ -52,8 +52,8 @@ public struct JSONObject: Sendable, Hashable {
     }
 }
 
-/// A string compared by its bytes. Swift compares by canonical equivalence, under which two tokens of a
-/// vocabulary that differ only in Unicode normal form would be one.
+/// A string compared by its bytes. Swift compares by canonical equivalence, under which two tokens
+/// of a vocabulary that differ only in Unicode normal form would be one.
 public struct ByteKey: Hashable, Sendable {
     public let string: String
 

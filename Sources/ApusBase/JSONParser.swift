@@ -12,8 +12,8 @@ public struct JSONSyntaxError: Error, Sendable, Hashable, CustomStringConvertibl
 }
 
 extension JSON {
-    /// Parses strict JSON (RFC 8259) in UTF-8; also accepts `NaN`, `Infinity` and `-Infinity`, which
-    /// Python writes. Duplicate keys and nesting deeper than 512 are errors.
+    /// Parses strict JSON (RFC 8259) in UTF-8; also accepts `NaN`, `Infinity` and `-Infinity`,
+    /// which Python writes. Duplicate keys and nesting deeper than 512 are errors.
     public static func parse(_ bytes: UnsafeRawBufferPointer) throws(JSONSyntaxError) -> JSON {
         var parser = JSONParser(bytes: bytes)
         return try parser.document()
@@ -69,7 +69,9 @@ private struct JSONParser {
     }
 
     mutating func value() throws(JSONSyntaxError) -> JSON {
-        guard position < bytes.count else { throw fault("the text ends where a value should stand") }
+        guard position < bytes.count else {
+            throw fault("the text ends where a value should stand")
+        }
         switch bytes[position] {
         case UInt8(ascii: "{"): return .object(try object())
         case UInt8(ascii: "["): return .array(try array())
@@ -108,7 +110,9 @@ private struct JSONParser {
             return members
         }
         while true {
-            guard peek() == UInt8(ascii: "\"") else { throw fault("a key in quotes should stand here") }
+            guard peek() == UInt8(ascii: "\"") else {
+                throw fault("a key in quotes should stand here")
+            }
             let start = position
             let key = try string()
             if members[key] != nil {
@@ -218,7 +222,8 @@ extension JSONParser {
     /// Python and JavaScript may write lone surrogates as escapes; raw bytes must be valid UTF-8.
     private func text(_ range: Range<Int>) throws(JSONSyntaxError) -> String {
         guard let text = String(validating: bytes[range], as: UTF8.self) else {
-            throw JSONSyntaxError(offset: range.lowerBound, problem: "a string that is not valid UTF-8")
+            throw JSONSyntaxError(
+                offset: range.lowerBound, problem: "a string that is not valid UTF-8")
         }
         return text
     }

@@ -30,7 +30,9 @@ private struct JSONWriter {
         case .number(let value): text += number(value)
         case .string(let value): write(value)
         case .array(let elements):
-            write(elements, "[", "]", indent) { writer, element in writer.write(element, indent: indent + 1) }
+            write(elements, "[", "]", indent) { writer, element in
+                writer.write(element, indent: indent + 1)
+            }
         case .object(let object):
             write(object.members, "{", "}", indent) { writer, member in
                 writer.write(member.key)

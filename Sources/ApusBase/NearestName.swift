@@ -6,7 +6,8 @@ public func nearestName(to name: String, among candidates: some Sequence<String>
     let limit = max(1, name.count / 3)
     var best: (name: String, distance: Int)?
     for candidate in candidates {
-        let distance = editDistance(Array(name.lowercased().utf8), Array(candidate.lowercased().utf8))
+        let distance = editDistance(
+            Array(name.lowercased().utf8), Array(candidate.lowercased().utf8))
         if distance <= limit, distance < best?.distance ?? .max { best = (candidate, distance) }
     }
     return best?.name

@@ -9,8 +9,8 @@ public enum Initializer: Sendable, Hashable {
     /// Uniform in [-bound, bound).
     case uniform(bound: Double)
 
-    /// Writes the values in place. The same seed and name give the same numbers, whatever else the model
-    /// holds and in whatever order it is built.
+    /// Writes the values in place. The same seed and name give the same numbers, whatever else the
+    /// model holds and in whatever order it is built.
     public func fill(_ tensor: Tensor, name: String, seed: UInt64) {
         switch self {
         case .zeros: tensor.zeroInPlace()

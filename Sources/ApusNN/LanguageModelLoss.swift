@@ -9,10 +9,11 @@ public import ApusTensor
 /// - softCap: logits are bent into this range on both sides (Gemma 2); nil: not at all
 /// - chunkRows: rows whose logits exist at a time; nil: as many as keep them below 32 MiB in fp32
 ///
-/// The result is an fp32 scalar. Logits are products in the dtype of `hidden`; their softmax is computed
-/// in fp32. Only rows that have a label are computed. Where a gradient is wanted, each chunk's is computed
-/// at once from its logits and in their place: the loss is a sum, so its gradient needs nothing from later.
-/// Costs the three matrix products of the plain way and memory for one chunk of logits.
+/// The result is an fp32 scalar. Logits are products in the dtype of `hidden`; their softmax is
+/// computed in fp32. Only rows that have a label are computed. Where a gradient is wanted, each
+/// chunk's is computed at once from its logits and in their place: the loss is a sum, so its
+/// gradient needs nothing from later. Costs the three matrix products of the plain way and memory
+/// for one chunk of logits.
 public func languageModelLoss(
     hidden: Tensor, head: Tensor, labels: Tensor, softCap: Double? = nil, chunkRows: Int? = nil
 ) -> Tensor {
@@ -114,7 +115,9 @@ private struct HeadChunks {
     }
 
     /// The summed loss of a chunk, and its gradient in the memory of the logits.
-    private func lossAndGradient(_ logits: Tensor, _ labels: Tensor) -> (loss: Tensor, gradient: Tensor) {
+    private func lossAndGradient(_ logits: Tensor, _ labels: Tensor) -> (
+        loss: Tensor, gradient: Tensor
+    ) {
         guard let softCap else {
             return (logits.crossEntropyConsumingLogits(labels), logits)
         }

@@ -18,8 +18,9 @@ public final class Parameter {
     public var name: String { spec.name }
     public var shape: [Int] { spec.shape }
 
-    /// The tensor to compute with. Models are declared first and get memory afterwards, from an engine or
-    /// from ``ParameterStore/allocate(dtype:device:)``; reading earlier is a programmer's error.
+    /// The tensor to compute with. Models are declared first and get memory afterwards, from an
+    /// engine or from ``ParameterStore/allocate(dtype:device:)``; reading earlier is a programmer's
+    /// error.
     public var value: Tensor {
         get {
             guard let tensor else {

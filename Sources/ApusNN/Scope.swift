@@ -3,8 +3,8 @@ public import ApusTensor
 
 /// A place in the tree of names, where parameters are declared: `scope["layers"][0]["mlp"]`.
 ///
-/// The path is the parameter's name in model files. Declaring allocates nothing, so that an engine can
-/// decide where each part will live before any of it exists.
+/// The path is the parameter's name in model files. Declaring allocates nothing, so that an engine
+/// can decide where each part will live before any of it exists.
 public struct Scope {
     public let store: ParameterStore
     public let path: String
@@ -27,18 +27,20 @@ public struct Scope {
         Scope(store: store, path: path, unit: other.unit)
     }
 
-    /// Declares a parameter. `decays` defaults to the custom: matrices decay, vectors (norms, biases) do
-    /// not.
+    /// Declares a parameter. `decays` defaults to the custom: matrices decay, vectors (norms,
+    /// biases) do not.
     public func parameter(
         _ name: String, _ shape: [Int], _ initializer: Initializer, decays: Bool? = nil
     ) -> Parameter {
         let spec = ParameterSpec(
-            name: self[name].path, shape: shape, unit: unit.index, decays: decays ?? (shape.count > 1))
+            name: self[name].path, shape: shape, unit: unit.index,
+            decays: decays ?? (shape.count > 1))
         return store.declare(spec, initializer)
     }
 }
 
-/// Parameters that one gather and one reduction move: a transformer block, the embeddings, the head.
+/// Parameters that one gather and one reduction move: a transformer block, the embeddings, the
+/// head.
 public final class Unit {
     public let name: String
     public let index: Int

@@ -1,8 +1,9 @@
 /// Decides when each unit's gradient is reduced, so that all ranks reduce in one order.
 ///
-/// The order is that in which backward usually finishes units: the last declared first. A unit that is
-/// complete before its turn waits; one that backward never reaches is reduced at the window's end. So
-/// ranks whose graphs differ, or that have no micro-batch at all, still start the same collectives.
+/// The order is that in which backward usually finishes units: the last declared first. A unit that
+/// is complete before its turn waits; one that backward never reaches is reduced at the window's
+/// end. So ranks whose graphs differ, or that have no micro-batch at all, still start the same
+/// collectives.
 public struct ReductionOrder: Sendable {
     private let order: [Int]
     private var isComplete: Set<Int> = []

@@ -1,9 +1,10 @@
 public import ApusBase
 
-/// How the parameters of one unit lie in its flat buffers: end to end in the order of declaration, padded
-/// once at the end so that the buffer divides evenly among ranks.
+/// How the parameters of one unit lie in its flat buffers: end to end in the order of declaration,
+/// padded once at the end so that the buffer divides evenly among ranks.
 ///
-/// Trainable and frozen parameters have flat buffers of their own, since only the first have gradients.
+/// Trainable and frozen parameters have flat buffers of their own, since only the first have
+/// gradients.
 public struct UnitLayout: Sendable, Hashable {
     /// One parameter's place.
     public struct Slot: Sendable, Hashable {
@@ -22,7 +23,8 @@ public struct UnitLayout: Sendable, Hashable {
     /// - specs: the unit's parameters of one kind, with their indices in the model
     /// - granularity: the padded count is a multiple of this (ranks times elements of a cache line)
     public init(
-        name: String, isTrainable: Bool, specs: [(index: Int, spec: ParameterSpec)], granularity: Int
+        name: String, isTrainable: Bool, specs: [(index: Int, spec: ParameterSpec)],
+        granularity: Int
     ) {
         precondition(granularity > 0, "UnitLayout: a granularity of \(granularity)")
         self.name = name
@@ -36,8 +38,8 @@ public struct UnitLayout: Sendable, Hashable {
         elementCount = (offset + granularity - 1) / granularity * granularity
     }
 
-    /// Runs of neighbouring parameters that share their weight decay: what one call of an element-wise
-    /// update rule may take.
+    /// Runs of neighbouring parameters that share their weight decay: what one call of an
+    /// element-wise update rule may take.
     public var decayRuns: [(range: Range<Int>, decays: Bool)] {
         var runs: [(range: Range<Int>, decays: Bool)] = []
         for slot in slots {

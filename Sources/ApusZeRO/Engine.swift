@@ -32,8 +32,8 @@ public struct EngineOptions: Sendable {
 /// Trains parameters on all ranks of a group: holds weights, gradients and optimizer state, reduces
 /// gradients under backward, and updates.
 ///
-/// It takes parameters as plain specifications and hands out leaf tensors to compute with; it knows no
-/// module system. A window is the micro-batches of one optimizer step:
+/// It takes parameters as plain specifications and hands out leaf tensors to compute with; it knows
+/// no module system. A window is the micro-batches of one optimizer step:
 ///
 ///     engine.beginWindow()
 ///     for batch in window { try engine.backward(loss(batch), isLast: batch is the last) }
@@ -102,8 +102,8 @@ public final class Engine {
         reductions.beginWindow()
     }
 
-    /// Computes and accumulates the gradients of one micro-batch's summed loss; with the last, units are
-    /// reduced as soon as their gradients are complete.
+    /// Computes and accumulates the gradients of one micro-batch's summed loss; with the last,
+    /// units are reduced as soon as their gradients are complete.
     public func backward(_ loss: Tensor, isLast: Bool) throws {
         for unit in units { unit.beginMicroBatch() }
         reducesNow = isLast
@@ -146,13 +146,15 @@ public final class Engine {
         }
     }
 
-    /// Runs inside backward. A parameter whose gradient arrives in two parts would come after its unit's
-    /// reduction has started: that is refused rather than summed wrongly.
+    /// Runs inside backward. A parameter whose gradient arrives in two parts would come after its
+    /// unit's reduction has started: that is refused rather than summed wrongly.
     private func gradientIsReady(unit: Int, slot: Int) throws {
         precondition(
             !reductions.hasStarted(unit),
-            "a second gradient for \(units[unit].layout.slots[slot].spec.name) in one backward, after its "
-                + "unit was reduced: do not use a parameter both inside and outside of a recomputed block")
+            "a second gradient for \(units[unit].layout.slots[slot].spec.name) in one backward, "
+                + "after its unit was reduced: do not use a parameter both inside and outside of "
+                + "a recomputed block"
+        )
         guard units[unit].collectGradient(of: slot), reducesNow else { return }
         try start(reductions.gradientsAreComplete(unit))
     }

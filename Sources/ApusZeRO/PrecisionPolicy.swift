@@ -1,7 +1,7 @@
 public import ApusBase
 
-/// The dtypes of a training run. Gradients are accumulated and reduced in `reduction`, masters and moments
-/// are fp32.
+/// The dtypes of a training run. Gradients are accumulated and reduced in `reduction`, masters and
+/// moments are fp32.
 public struct PrecisionPolicy: Sendable, Hashable {
     /// What the model holds and computes with.
     public var compute: DType

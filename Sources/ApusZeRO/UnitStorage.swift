@@ -4,8 +4,8 @@ internal import ApusOptim
 internal import ApusShard
 internal import ApusTensor
 
-/// The memory of one unit: flat weights of which the parameters are views, flat gradient, masters and
-/// optimizer states; and the reduction of the gradient that is under way.
+/// The memory of one unit: flat weights of which the parameters are views, flat gradient, masters
+/// and optimizer states; and the reduction of the gradient that is under way.
 final class UnitStorage {
     let layout: UnitLayout
     /// `[elementCount]` in the compute dtype; the parameters are views of it.
@@ -61,7 +61,8 @@ final class UnitStorage {
     /// Before each micro-batch.
     func beginMicroBatch() { remaining = layout.slots.count }
 
-    /// Moves a slot's fresh gradient into the flat buffer; true when it was the unit's last missing one.
+    /// Moves a slot's fresh gradient into the flat buffer; true when it was the unit's last missing
+    /// one.
     func collectGradient(of slot: Int) -> Bool {
         guard let gradient, let fresh = parameters[slot].gradient else { return false }
         gradient.add(fresh.contiguous(), to: slot, layout.slots[slot].range)
@@ -203,7 +204,9 @@ extension FloatMemory {
             start: start.assumingMemoryBound(to: Float.self), count: count)
     }
 
-    func clear() { start.initializeMemory(as: UInt8.self, repeating: 0, count: count * dtype.byteCount) }
+    func clear() {
+        start.initializeMemory(as: UInt8.self, repeating: 0, count: count * dtype.byteCount)
+    }
 }
 
 extension Tensor {

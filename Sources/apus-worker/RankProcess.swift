@@ -17,8 +17,8 @@ enum RankProcess {
     /// Whether Ctrl-C or SIGTERM has arrived.
     static var wantsStop: Bool { stopRequested.load(ordering: .relaxed) }
 
-    /// Joins the ranks that the environment describes and runs `body`. An error is reported on the event
-    /// stream, to the peers and on standard error, and ends the process with code 1.
+    /// Joins the ranks that the environment describes and runs `body`. An error is reported on the
+    /// event stream, to the peers and on standard error, and ends the process with code 1.
     static func run(_ body: (any ProcessGroup, EventStream) throws -> Void) -> Never {
         for signalNumber in [SIGINT, SIGTERM] {
             signal(signalNumber) { _ in

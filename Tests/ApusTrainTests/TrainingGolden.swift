@@ -38,7 +38,8 @@ struct TrainingGolden: CustomStringConvertible, Sendable {
         var recomputes = false
 
         var description: String {
-            "\(ranks) ranks x \(microBatchSize) x \(accumulationSteps)\(recomputes ? ", recomputed" : "")"
+            let size = "\(ranks) ranks x \(microBatchSize) x \(accumulationSteps)"
+            return size + (recomputes ? ", recomputed" : "")
         }
     }
 

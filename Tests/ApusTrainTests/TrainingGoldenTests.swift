@@ -35,7 +35,8 @@ import Testing
             func isNear(_ a: Double, _ b: Double) -> Bool { abs(a - b) <= tolerance * abs(b) }
             #expect(isNear(step.loss, wanted.loss), "loss of step \(index + 1)")
             #expect(isNear(step.gradientNorm, wanted.gradientNorm), "norm of step \(index + 1)")
-            #expect(abs(step.learningRate - wanted.learningRate) < 1e-9, "rate of step \(index + 1)")
+            let rateDifference = abs(step.learningRate - wanted.learningRate)
+            #expect(rateDifference < 1e-9, "rate of step \(index + 1)")
         }
     }
 }

@@ -16,8 +16,11 @@ struct SourceFile: CustomStringConvertible, Sendable {
         folders.flatMap { folder -> [SourceFile] in
             let walk = FileManager.default.enumerator(atPath: root + folder)
             let names = (walk?.allObjects as? [String] ?? []).sorted()
-            return names.filter { name in endings.contains { name.hasSuffix($0) } }.compactMap { name in
-                guard let text = try? String(contentsOfFile: root + folder + "/" + name, encoding: .utf8)
+            return names.filter { name in endings.contains { name.hasSuffix($0) } }.compactMap {
+                name in
+                guard
+                    let text = try? String(
+                        contentsOfFile: root + folder + "/" + name, encoding: .utf8)
                 else { return nil }
                 return SourceFile(
                     path: folder + "/" + name, lines: text.components(separatedBy: "\n"))

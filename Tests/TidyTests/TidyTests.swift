@@ -85,7 +85,9 @@ extension SourceFile {
                 $0 == indent + "}" || ($0.hasPrefix(indent + "}") && $0.count <= indent.count + 2)
             }
             let isOneLine = line.hasSuffix("}")
-            if let end, !isOneLine { found.append(Function(line: number + 1, length: end - number + 1)) }
+            if let end, !isOneLine {
+                found.append(Function(line: number + 1, length: end - number + 1))
+            }
         }
         return found
     }

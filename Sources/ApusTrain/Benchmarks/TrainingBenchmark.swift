@@ -12,8 +12,8 @@ internal import ApusZeRO
     internal import Darwin
 #endif
 
-/// Training steps of a Llama of any size on made-up tokens: the workload of `Benchmarks/README.md`, which
-/// other systems run too.
+/// Training steps of a Llama of any size on made-up tokens: the workload of `Benchmarks/README.md`,
+/// which other systems run too.
 public struct TrainingBenchmark {
     public struct Options: Sendable {
         public var hidden = 384
@@ -52,13 +52,15 @@ public struct TrainingBenchmark {
             if step == 0 { firstStepAt = secondsSince1970() }
             losses.append(try mean(loss))
         }
-        let memory = try group.gathered([Double(ProcessMemory.current.peakBytes)]).map { $0[0] }
+        let peak = HostMemoryFigures.current?.peakResidentBytes ?? 0
+        let memory = try group.gathered([Double(peak)]).map { $0[0] }
         let steady = seconds.count > 3 ? Array(seconds.dropFirst(3)) : seconds
         let median = steady.sorted()[steady.count / 2]
         return [
             "system": "apus", "dtype": options.usesBFloat16 ? "bf16" : "fp32",
             "world": .integer(group.worldSize), "threads": .integer(Runtime.threadCount),
-            "steps": .integer(options.steps), "parameters": .integer(trained.model.store.elementCount),
+            "steps": .integer(options.steps),
+            "parameters": .integer(trained.model.store.elementCount),
             "tokens_per_s": .number(Double(options.sequence * group.worldSize) / median),
             "step_s_median": .number(median), "step_s_min": .number(steady.min() ?? median),
             "step_s_first": .number(seconds[0]),
@@ -83,7 +85,11 @@ public struct TrainingBenchmark {
         engine.decaysEverything = true
         engine.maximumGradientNorm = 1
         let trained = TrainedModel(family.makeModel(), options: engine, group: group)
-        if let source { _ = try trained.load(from: source) } else { try trained.initialize(seed: 1234) }
+        if let source {
+            _ = try trained.load(from: source)
+        } else {
+            try trained.initialize(seed: 1234)
+        }
         return trained
     }
 
@@ -120,7 +126,8 @@ public struct TrainingBenchmark {
     }
 }
 
-/// Tokens that every system can make with integer arithmetic alone, with something to learn in them.
+/// Tokens that every system can make with integer arithmetic alone, with something to learn in
+/// them.
 enum MadeUpTokens {
     static func sequence(_ number: Int, length: Int, vocabulary: Int) -> [Int] {
         var tokens: [Int] = []

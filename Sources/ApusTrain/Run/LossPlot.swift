@@ -21,8 +21,10 @@ struct LossPlot {
     var svg: String {
         let (width, height) = Self.size
         var parts = [
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"\(Int(width))\" height=\"\(Int(height))\" "
-                + "viewBox=\"0 0 \(Int(width)) \(Int(height))\" font-family=\"sans-serif\" font-size=\"12\">",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\"",
+            "  viewBox=\"0 0 \(Int(width)) \(Int(height))\"",
+            "  width=\"\(Int(width))\" height=\"\(Int(height))\"",
+            "  font-family=\"sans-serif\" font-size=\"12\">",
             "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>",
         ]
         parts += grid
@@ -46,7 +48,9 @@ struct LossPlot {
         let all = (training + evaluation).map(\.loss)
         let (low, high) = (all.min() ?? 0, all.max() ?? 1)
         let stride = Self.stride(of: max(high - low, 1e-6), parts: 5)
-        return ((low / stride).rounded(.down) * stride, (high / stride).rounded(.up) * stride, stride)
+        return (
+            (low / stride).rounded(.down) * stride, (high / stride).rounded(.up) * stride, stride
+        )
     }
 
     /// The round number (1, 2 or 5 times a power of ten) nearest above a `parts`-th of the range.
@@ -76,13 +80,17 @@ struct LossPlot {
     private var grid: [String] {
         let (low, high, stride) = losses
         let digits = stride < 0.1 ? 2 : 1
+        let left = Self.margins.left.fixed(1)
         let right = (Self.size.width - Self.margins.right).fixed(1)
-        var parts = Swift.stride(from: low, through: high + stride / 2, by: stride).flatMap { value in
+        var parts = Swift.stride(from: low, through: high + stride / 2, by: stride).flatMap {
+            value in
             let height = y(value).fixed(1)
-            let rule = "<line x1=\"\(Self.margins.left)\" x2=\"\(right)\" y1=\"\(height)\" y2=\"\(height)\""
+            let rule =
+                "<line x1=\"\(left)\" x2=\"\(right)\" y1=\"\(height)\" y2=\"\(height)\""
             return [
                 rule + " stroke=\"#e3e3e3\"/>",
-                label(value.fixed(digits), x: Self.margins.left - 8, y: y(value) + 4, anchor: "end"),
+                label(
+                    value.fixed(digits), x: Self.margins.left - 8, y: y(value) + 4, anchor: "end"),
             ]
         }
         let bottom = Self.size.height - Self.margins.bottom
@@ -126,6 +134,7 @@ struct LossPlot {
     private func label(
         _ text: String, x: Double, y: Double, anchor: String = "start", color: String = "#444"
     ) -> String {
-        "<text x=\"\(x.fixed(1))\" y=\"\(y.fixed(1))\" text-anchor=\"\(anchor)\" fill=\"\(color)\">\(text)</text>"
+        let place = "x=\"\(x.fixed(1))\" y=\"\(y.fixed(1))\" text-anchor=\"\(anchor)\""
+        return "<text \(place) fill=\"\(color)\">\(text)</text>"
     }
 }

@@ -50,7 +50,8 @@ public final class TrainingRun {
     private func makeTrained(
         _ model: any LanguageModel, _ source: PretrainedModel
     ) throws -> TrainedModel {
-        Generator.seedAll(SplitMix64.mix(UInt64(bitPattern: Int64(recipe.output.seed))) &+ UInt64(group.rank))
+        Generator.seedAll(
+            SplitMix64.mix(UInt64(bitPattern: Int64(recipe.output.seed))) &+ UInt64(group.rank))
         let trained = try catchingTensorErrors {
             TrainedModel(model, options: recipe.engineOptions, group: group)
         }
@@ -71,7 +72,9 @@ public final class TrainingRun {
 
     private func report(_ data: RunData) {
         events.send(.phase("data", detail: "\(data.training.report)"))
-        if let heldOut = data.heldOut { events.send(.phase("held out", detail: "\(heldOut.report)")) }
+        if let heldOut = data.heldOut {
+            events.send(.phase("held out", detail: "\(heldOut.report)"))
+        }
     }
 
     private func train(
@@ -111,7 +114,9 @@ public final class TrainingRun {
             events.send(.step(record))
             try folder?.append(record, evalLoss: evalLoss)
             if case .skipped(.nonFiniteGradient) = record.outcome {
-                events.send(.warning("step \(record.step): the gradient is not finite, nothing was updated"))
+                events.send(
+                    .warning("step \(record.step): the gradient is not finite, nothing was updated")
+                )
             }
             if record.stopIsWanted { return record.step < session.totalSteps }
         }
@@ -126,13 +131,15 @@ public final class TrainingRun {
         return loss
     }
 
-    /// The first rank writes the model; the others wait, so that none reports success before it is there.
+    /// The first rank writes the model; the others wait, so that none reports success before it is
+    /// there.
     private func save(_ session: TrainingSession, _ source: ModelSource) throws {
         if isFirst {
             let folder = recipe.output.outputDirectory
             events.send(.phase("saving", detail: folder))
             let dtype: DType = recipe.model.usesBFloat16 ? .bfloat16 : .float32
-            try ModelSaver(source.pretrained, dtype: dtype).save(session.trained.model.store, to: folder)
+            try ModelSaver(source.pretrained, dtype: dtype).save(
+                session.trained.model.store, to: folder)
             try source.tokenizer?.save(to: folder)
             events.send(.saved(path: folder))
         }
@@ -160,7 +167,8 @@ final class TrainingSession {
         trainedTokensPerEpoch = data.training.report.trainedTokens
         self.trained = trained
         loop = TrainingLoop(
-            trained, schedule: recipe.learningRateSchedule(totalSteps: totalSteps), batches: batches)
+            trained, schedule: recipe.learningRateSchedule(totalSteps: totalSteps), batches: batches
+        )
         evaluator = data.heldOut.map { heldOut in
             let options = recipe.evaluationOptions(paddingID: paddingID)
             let batches = EvaluationBatches(

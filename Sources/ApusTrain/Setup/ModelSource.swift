@@ -2,7 +2,8 @@ internal import ApusFormats
 public import ApusModels
 public import ApusTokenizer
 
-/// A recipe's `base_model`, opened: weights or a bare configuration, and the tokenizer that comes with it.
+/// A recipe's `base_model`, opened: weights or a bare configuration, and the tokenizer that comes
+/// with it.
 public struct ModelSource {
     public let pretrained: PretrainedModel
     /// nil for a folder without tokenizer files: enough for data that is tokenised already.

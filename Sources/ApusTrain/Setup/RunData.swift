@@ -20,16 +20,17 @@ public struct RunData {
                 settings.map(\.source), encoder: encoder, renderer: renderer, options: options)
         }
         let all = try load(recipe.data.datasets)
+        // Splitting also draws from sources by their weights.
+        let seed = UInt64(bitPattern: Int64(recipe.output.seed))
         if !recipe.data.testDatasets.isEmpty {
-            training = all
+            training = all.split(validation: 0, seed: seed).training
             heldOut = try load(recipe.data.testDatasets)
         } else if recipe.data.validationSetSize > 0 {
-            let seed = UInt64(bitPattern: Int64(recipe.output.seed))
             let parts = all.split(validation: recipe.data.validationSetSize, seed: seed)
             training = parts.training
             heldOut = parts.validation.samples.count > 0 ? parts.validation : nil
         } else {
-            training = all
+            training = all.split(validation: 0, seed: seed).training
             heldOut = nil
         }
     }

@@ -11,8 +11,8 @@ public final class TrainedModel {
     public let model: any LanguageModel
     public let engine: Engine
 
-    /// Declares the model's parameters to an engine and lets the model compute with the engine's tensors.
-    /// Values come with ``load(from:)`` or ``initialize(seed:)``.
+    /// Declares the model's parameters to an engine and lets the model compute with the engine's
+    /// tensors. Values come with ``load(from:)`` or ``initialize(seed:)``.
     public init(_ model: any LanguageModel, options: EngineOptions, group: any ProcessGroup) {
         self.model = model
         let store = model.store
@@ -24,7 +24,8 @@ public final class TrainedModel {
         }
     }
 
-    /// Reads the weights straight into the engine's memory; returns tensors of the file that nothing used.
+    /// Reads the weights straight into the engine's memory; returns tensors of the file that
+    /// nothing used.
     public func load(from source: PretrainedModel) throws -> [String] {
         let unused = try source.check(model.store.parameters.map(\.spec))
         try engine.load { spec, values in

@@ -33,11 +33,12 @@ public struct StepRecord: Sendable, Hashable {
     }
 }
 
-/// Runs optimizer steps: pulls windows, computes, updates, and agrees with the other ranks on what is
-/// reported.
+/// Runs optimizer steps: pulls windows, computes, updates, and agrees with the other ranks on what
+/// is reported.
 ///
-/// The loss of a window is the sum of its token losses over all ranks and micro-batches divided by the
-/// number of its trained tokens, so that the split into ranks and micro-batches changes nothing.
+/// The loss of a window is the sum of its token losses over all ranks and micro-batches divided by
+/// the number of its trained tokens, so that the split into ranks and micro-batches changes
+/// nothing.
 public final class TrainingLoop {
     private let trained: TrainedModel
     private let schedule: LearningRateSchedule
@@ -98,7 +99,7 @@ public final class TrainingLoop {
     private func share(
         lossSum: Double, wantsStop: Bool
     ) throws -> (lossSum: Double, peakMemory: [Int], stopIsWanted: Bool) {
-        let memory = ProcessMemory.current.peakBytes
+        let memory = HostMemoryFigures.current?.peakResidentBytes ?? 0
         let own = [lossSum, Double(memory), wantsStop ? 1 : 0]
         let all = try group.gathered(own)
         return (
