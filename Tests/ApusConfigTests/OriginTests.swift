@@ -67,6 +67,8 @@ import Testing
         let on = try load(minimal + "bf16: auto\n", on: able)
         #expect(on.recipe.model.usesBFloat16)
         #expect(on.origin(of: "bf16").text == "auto (r.yaml:7): the machine has avx512_bf16")
+        let reason = "bf16 (auto (r.yaml:7): the machine has avx512_bf16)"
+        #expect(on.outline == "r.yaml: 1 rank x 4 threads, \(reason), into model-out")
         let off = try load(minimal + "bf16: auto\n")
         #expect(off.recipe.model.bf16 == .off)
         #expect(off.origin(of: "bf16").text.contains("nothing here computes bf16 natively"))

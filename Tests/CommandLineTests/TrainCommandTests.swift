@@ -45,6 +45,7 @@ import Testing
             """
         let result = try train(worker, "--set threads_per_rank=3", then: "cat out/logs/rank-1.log")
         let expected = """
+            r.yaml: 2 ranks x 3 threads, fp32, into out
             loading model: tiny
             training: 2 steps on 2 ranks, 1.5 M parameters
             step 1/2  loss 2.5000  lr 1.00e-04  1 s left

@@ -95,7 +95,8 @@ extension ResolvedRecipe {
     }
 
     private func conflicts(of dataset: DatasetSettings, _ path: String) -> [Problem] {
-        guard !dataset.path.isEmpty else { return [] }
+        // What does not exist has been reported, and tells nothing by its name.
+        guard pathLeadsSomewhere(dataset.path) else { return [] }
         var problems: [Problem] = []
         let isOneFile = !isPattern(dataset.path) && !isFolder(dataset.path)
         if dataset.fileType == nil, isOneFile {

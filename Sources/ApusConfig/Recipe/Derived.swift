@@ -11,6 +11,18 @@ extension ResolvedRecipe {
         [precision, sequencesPerStep, tokensPerStep, length, warmup]
     }
 
+    /// The run in one line: what was decided for the user stands in it with its reason.
+    public var outline: String {
+        let ranks = recipe.launch.ranks
+        let threads = recipe.launch.threadsPerRank ?? 1
+        var parts = ["\(ranks) rank\(ranks == 1 ? "" : "s")"]
+        parts[0] += " x \(threads) thread\(threads == 1 ? "" : "s")"
+        parts.append(recipe.model.usesBFloat16 ? "bf16" : "fp32")
+        if case .derived(let reason) = origin(of: "bf16").place { parts[1] += " (\(reason))" }
+        parts.append("into \(recipe.output.outputDirectory)")
+        return "\(path): " + parts.joined(separator: ", ")
+    }
+
     private var precision: DerivedValue {
         let isBF16 = recipe.model.usesBFloat16
         return DerivedValue(

@@ -71,6 +71,9 @@ enum YAMLReader {
             return
                 "indent with spaces, not tabs, and quote text that begins with a special character"
         }
+        if problem.contains("found another document") {
+            return "a recipe is one document: remove the line '---' in its middle"
+        }
         if problem.contains("mapping values are not allowed") {
             return "quote text that contains ': '"
         }

@@ -34,6 +34,9 @@ public final class TrainingDisplay: LaunchObserver {
         if isLive { Terminal.write("\u{1B}[?25l") }
     }
 
+    /// Lines that stay, from the launcher itself.
+    public func announce(_ lines: [String]) { show(lines) }
+
     public func printed(_ line: String, byRank rank: Int, to stream: OutputStream) {
         show(["[\(rank)] \(line)"])
     }

@@ -41,6 +41,7 @@ struct Train: ParsableCommand {
             title: name(resolved), loggingSteps: settings.output.loggingSteps,
             recorder: try EventRecorder(path: folder.events), terminal: .standardOutput())
         defer { display.finish() }
+        display.announce([resolved.outline])
         var report = try Launcher(plan: plan, observer: display).run(inherited: environment)
         report.progress = display.state.place
         if report.outcome == .succeeded, display.state.summary == nil {
