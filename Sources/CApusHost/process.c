@@ -49,7 +49,8 @@ static void become(const apus_spawn_options *options, pid_t parent, int report) 
         if (sources[target] >= 0 && dup2(sources[target], target) < 0) failure = errno;
     }
     if (!failure) {
-        execve(options->path, (char *const *)options->arguments, (char *const *)options->environment);
+        execve(options->path, (char *const *)options->arguments,
+               (char *const *)options->environment);
         failure = errno;
     }
     if (write(report, &failure, sizeof failure) < 0) _exit(126);

@@ -20,12 +20,12 @@ extension ResolvedRecipe {
         let written = recipe[keyPath: location]
         guard !written.isEmpty, !pathLeadsSomewhere(written) else { return }
         guard let beside = besideRecipe(written), pathLeadsSomewhere(beside) else {
-            let where_ =
+            let tried =
                 written.hasPrefix("/") ? "" : " in the current directory or beside the recipe"
             problems.append(
                 Problem(
                     origin(of: path), path: path,
-                    "'\(path)': no file or folder '\(written)'\(where_)",
+                    "'\(path)': no file or folder '\(written)'\(tried)",
                     hint: hint(path)))
             return
         }
