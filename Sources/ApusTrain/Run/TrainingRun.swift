@@ -90,37 +90,39 @@ public final class TrainingRun {
         let answers = isFirst ? try SampleAnswers(recipe, session.trained.model, source) : nil
         try answers?.give(isAfter: false, to: events)
         let before = try evaluate(session, step: 0)
-        let wasInterrupted = try steps(session, folder)
-        let after = session.step > 0 ? try evaluate(session, step: session.step) : before
+        let ending = try steps(session, folder)
         try folder?.drawLoss(lossBefore: before)
         try answers?.give(isAfter: true, to: events)
         try save(session, source)
         let summary = RunSummary(
             steps: session.step, seconds: (clock.now - began).inSeconds, lossBefore: before,
-            lossAfter: after, path: recipe.output.outputDirectory, wasInterrupted: wasInterrupted)
+            lossAfter: ending.evalLoss ?? before, path: recipe.output.outputDirectory,
+            wasInterrupted: ending.wasInterrupted)
         events.send(.done(summary))
         return summary
     }
 
-    /// All optimizer steps; true when the run was stopped before its end.
-    private func steps(_ session: TrainingSession, _ folder: RunFolder?) throws -> Bool {
+    /// All optimizer steps; the held-out loss after the last, and whether the run was stopped
+    /// before its end.
+    private func steps(
+        _ session: TrainingSession, _ folder: RunFolder?
+    ) throws -> (evalLoss: Double?, wasInterrupted: Bool) {
+        var evalLoss: Double?
         while session.step < session.totalSteps {
             let record = try session.loop.next(wantsStop: wantsStop())
             session.step = record.step
-            var evalLoss: Double?
+            let isLast = record.step == session.totalSteps || record.stopIsWanted
             let isDue = session.evaluationInterval.map { record.step.isMultiple(of: $0) } ?? false
-            let isOver = record.step == session.totalSteps || record.stopIsWanted
-            if isDue, !isOver { evalLoss = try evaluate(session, step: record.step) }
             events.send(.step(record))
+            evalLoss = isDue || isLast ? try evaluate(session, step: record.step) : nil
             try folder?.append(record, evalLoss: evalLoss)
             if case .skipped(.nonFiniteGradient) = record.outcome {
                 events.send(
-                    .warning("step \(record.step): the gradient is not finite, nothing was updated")
-                )
+                    .warning("step \(record.step): the gradient is not finite, nothing was updated"))
             }
-            if record.stopIsWanted { return record.step < session.totalSteps }
+            if record.stopIsWanted { return (evalLoss, record.step < session.totalSteps) }
         }
-        return false
+        return (evalLoss, false)
     }
 
     private func evaluate(_ session: TrainingSession, step: Int) throws -> Double? {
