@@ -19,16 +19,22 @@ enum RankProcess {
 
     /// Joins the ranks that the environment describes and runs `body`. An error is reported on the
     /// event stream, to the peers and on standard error, and ends the process with code 1.
-    static func run(_ body: (any ProcessGroup, EventStream) throws -> Void) -> Never {
+    ///
+    /// - log: what the rank does is told there too
+    static func run(
+        log: RankLog? = nil, _ body: (any ProcessGroup, EventStream) throws -> Void
+    ) -> Never {
         for signalNumber in [SIGINT, SIGTERM] {
             signal(signalNumber) { _ in
                 RankProcess.stopRequested.store(true, ordering: .relaxed)
             }
         }
-        let events = EventStream(descriptor: environment("APUS_EVENTS_FD").flatMap { Int32($0) })
+        let descriptor = environment("APUS_EVENTS_FD").flatMap { Int32($0) }
+        let events = EventStream(descriptor: descriptor, log: log)
         if let threads = environment("OMP_NUM_THREADS").flatMap({ Int($0) }), threads > 0 {
             Runtime.threadCount = threads
         }
+        log?.write(introduction)
         var group: (any ProcessGroup)?
         do {
             let joined = try WorldEnvironment.current().makeProcessGroup()
@@ -44,6 +50,15 @@ enum RankProcess {
             writeError("rank \(rank): \(message)\n")
             exit(1)
         }
+    }
+
+    /// The first line of a log.
+    private static var introduction: String {
+        let rank = environment("RANK") ?? "0"
+        let size = environment("WORLD_SIZE") ?? "1"
+        let threads = Runtime.threadCount == 1 ? "1 thread" : "\(Runtime.threadCount) threads"
+        return "rank \(rank) of \(size): process \(getpid()), \(threads), "
+            + "libtorch \(Runtime.torchVersion)"
     }
 
     static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }

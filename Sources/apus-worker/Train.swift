@@ -10,7 +10,7 @@ struct Train: ParsableCommand {
     var resolved: String
 
     func run() throws {
-        RankProcess.run { group, events in
+        RankProcess.run(log: RankLog(descriptor: 1)) { group, events in
             let recipe = try ResolvedRecipe(resolvedFile: resolved)
             let run = TrainingRun(
                 recipe, group: group, events: events, wantsStop: { RankProcess.wantsStop })

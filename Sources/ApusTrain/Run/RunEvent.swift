@@ -90,14 +90,20 @@ extension StepRecord {
     }
 }
 
-/// Where events go: one JSON object a line, into the descriptor that the launcher opened.
+/// Where events go: one JSON object a line, into the descriptor that the launcher opened, and in
+/// words into the rank's log.
 public final class EventStream {
     private let descriptor: Int32?
+    private let log: RankLog?
 
-    /// - descriptor: nil drops events: ranks but the first, and runs without a launcher
-    public init(descriptor: Int32?) { self.descriptor = descriptor }
+    /// - descriptor: nil on ranks but the first, and in runs without a launcher
+    public init(descriptor: Int32?, log: RankLog? = nil) {
+        self.descriptor = descriptor
+        self.log = log
+    }
 
     public func send(_ event: RunEvent) {
+        if let log, let line = event.logLine { log.write(line) }
         guard let descriptor else { return }
         var line = event.json.text() + "\n"
         line.withUTF8 { bytes in

@@ -90,39 +90,40 @@ public final class TrainingRun {
         let answers = isFirst ? try SampleAnswers(recipe, session.trained.model, source) : nil
         try answers?.give(isAfter: false, to: events)
         let before = try evaluate(session, step: 0)
-        let ending = try steps(session, folder)
+        let end = try steps(session, folder)
         try folder?.drawLoss(lossBefore: before)
-        try answers?.give(isAfter: true, to: events)
+        // Whoever stops a run wants the model soon, and is killed waiting if it takes long.
+        if !end.wasInterrupted { try answers?.give(isAfter: true, to: events) }
         try save(session, source)
         let summary = RunSummary(
             steps: session.step, seconds: (clock.now - began).inSeconds, lossBefore: before,
-            lossAfter: ending.evalLoss ?? before, path: recipe.output.outputDirectory,
-            wasInterrupted: ending.wasInterrupted)
+            lossAfter: end.loss, path: recipe.output.outputDirectory,
+            wasInterrupted: end.wasInterrupted)
         events.send(.done(summary))
         return summary
     }
 
-    /// All optimizer steps; the held-out loss after the last, and whether the run was stopped
-    /// before its end.
+    /// All optimizer steps. Returns the held-out loss after the last, and whether the run was
+    /// stopped before its end: then nothing is evaluated any more.
     private func steps(
         _ session: TrainingSession, _ folder: RunFolder?
-    ) throws -> (evalLoss: Double?, wasInterrupted: Bool) {
-        var evalLoss: Double?
-        while session.step < session.totalSteps {
+    ) throws -> (loss: Double?, wasInterrupted: Bool) {
+        while true {
             let record = try session.loop.next(wantsStop: wantsStop())
             session.step = record.step
-            let isLast = record.step == session.totalSteps || record.stopIsWanted
-            let isDue = session.evaluationInterval.map { record.step.isMultiple(of: $0) } ?? false
             events.send(.step(record))
-            evalLoss = isDue || isLast ? try evaluate(session, step: record.step) : nil
-            try folder?.append(record, evalLoss: evalLoss)
             if case .skipped(.nonFiniteGradient) = record.outcome {
-                events.send(
-                    .warning("step \(record.step): the gradient is not finite, nothing was updated"))
+                let place = "step \(record.step)"
+                events.send(.warning("\(place): the gradient is not finite, nothing was updated"))
             }
-            if record.stopIsWanted { return (evalLoss, record.step < session.totalSteps) }
+            let isLast = record.step == session.totalSteps
+            let isDue = isLast || session.isEvaluated(after: record.step)
+            let evaluates = isDue && (isLast || !record.stopIsWanted)
+            let loss = evaluates ? try evaluate(session, step: record.step) : nil
+            try folder?.append(record, evalLoss: loss)
+            if isLast { return (loss, false) }
+            if record.stopIsWanted { return (nil, true) }
         }
-        return (evalLoss, false)
     }
 
     private func evaluate(_ session: TrainingSession, step: Int) throws -> Double? {
@@ -158,6 +159,11 @@ final class TrainingSession {
     let evaluationInterval: Int?
     let trainedTokensPerEpoch: Int
     var step = 0
+
+    /// Whether the model is evaluated between steps here.
+    func isEvaluated(after step: Int) -> Bool {
+        evaluationInterval.map { step.isMultiple(of: $0) } ?? false
+    }
 
     init(_ recipe: Recipe, trained: TrainedModel, data: RunData, paddingID: Int32) throws {
         let group = trained.engine.group
