@@ -57,6 +57,11 @@ import Testing
         #expect(refusal(minimal, set: [text]).contains(expected))
     }
 
+    @Test func endlessKeysAreRefused() {
+        let key = Array(repeating: "a", count: 100_000).joined(separator: ".")
+        #expect(refusalOfSet("\(key)=1").contains("a key with more than 64 parts"))
+    }
+
     private func refusalOfSet(_ text: String) -> String {
         do { _ = try Override(set: text) } catch { return error.description }
         return ""

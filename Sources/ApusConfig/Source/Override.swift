@@ -1,5 +1,8 @@
 /// A value given on the command line: `--set datasets.0.path=x` or a flag such as `--ranks 2`.
 public struct Override: Sendable, Hashable {
+    /// More than any key has; walking along it takes stack.
+    static let maximumDepth = 64
+
     public let path: [String]
     public let value: String
     public let origin: Origin
@@ -18,6 +21,9 @@ public struct Override: Sendable, Hashable {
             String.init)
         value = String(text[text.index(after: sign)...])
         self.origin = origin
+        guard path.count <= Self.maximumDepth else {
+            throw ConfigError([Problem(origin, "a key with more than \(Self.maximumDepth) parts")])
+        }
         guard !path.contains("") else {
             throw ConfigError([Problem(origin, "an empty name in the key '\(text[..<sign])'")])
         }
