@@ -7,8 +7,8 @@ extension Tensor {
     /// Made by the user, not by an operation that autograd recorded.
     public var isLeaf: Bool { apus_is_leaf(pointer) }
 
-    /// Whether autograd shall compute a gradient for this leaf of floating-point elements; returns the
-    /// tensor.
+    /// Whether autograd shall compute a gradient for this leaf of floating-point elements; returns
+    /// the tensor.
     @discardableResult
     public func requiringGradient(_ requires: Bool = true) -> Tensor {
         done("requires_grad", [self], apus_set_requires_grad(pointer, requires))
@@ -28,8 +28,8 @@ extension Tensor {
         nonmutating set { done("set grad", [self], apus_set_grad(pointer, newValue?.pointer)) }
     }
 
-    /// Adds the gradients of this scalar (or, with `gradient`, of a tensor of that shape) to all leaves it
-    /// depends on.
+    /// Adds the gradients of this scalar (or, with `gradient`, of a tensor of that shape) to all
+    /// leaves it depends on.
     ///
     /// - retainGraph: keeps what operations saved, so that a second backward is possible
     public func backward(gradient: Tensor? = nil, retainGraph: Bool = false) {
@@ -42,8 +42,8 @@ extension Tensor {
     }
 }
 
-/// Gradients of `outputs` (weighted by `outputGradients`; nil for scalars) with respect to `inputs`,
-/// without touching `.gradient`; nil for inputs that the outputs do not depend on.
+/// Gradients of `outputs` (weighted by `outputGradients`; nil for scalars) with respect to
+/// `inputs`, without touching `.gradient`; nil for inputs that the outputs do not depend on.
 ///
 /// - retainGraph: keeps what operations saved, so that a second backward is possible
 /// - createGraph: records this backward, so that gradients of gradients can be taken
@@ -72,7 +72,8 @@ public func withoutGradient<Result>(_ body: () throws -> Result) rethrows -> Res
     try withGradient(enabled: false, body)
 }
 
-/// Runs `body` with recording switched on or off on this thread; the former state returns afterwards.
+/// Runs `body` with recording switched on or off on this thread; the former state returns
+/// afterwards.
 public func withGradient<Result>(
     enabled: Bool, _ body: () throws -> Result
 ) rethrows -> Result {
@@ -93,11 +94,12 @@ private final class HookContext {
 }
 
 extension Tensor {
-    /// Calls `body` after a gradient was accumulated into this leaf's ``gradient``, on the thread that
-    /// runs backward; an error makes `backward` fail with its text. One hook a leaf: a second replaces it.
+    /// Calls `body` after a gradient was accumulated into this leaf's ``gradient``, on the thread
+    /// that runs backward; an error makes `backward` fail with its text. One hook a leaf: a second
+    /// replaces it.
     ///
-    /// A leaf used several times gets one call a backward, with the whole sum in place; one that is used
-    /// in regions of ``checkpointed(_:_:)`` gets one for each region besides.
+    /// A leaf used several times gets one call a backward, with the whole sum in place; one that is
+    /// used in regions of ``checkpointed(_:_:)`` gets one for each region besides.
     public func onGradientAccumulated(_ body: @escaping () throws -> Void) {
         let context = Unmanaged.passRetained(HookContext(body)).toOpaque()
         let status = apus_set_gradient_hook(

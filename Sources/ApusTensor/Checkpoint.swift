@@ -1,11 +1,12 @@
 internal import CApusTorch
 
-/// Runs `body` without keeping what its operations save for backward; backward runs it again, with the
-/// random state of the first time, and goes through the fresh record.
+/// Runs `body` without keeping what its operations save for backward; backward runs it again, with
+/// the random state of the first time, and goes through the fresh record.
 ///
-/// `inputs` are the tensors through which gradients leave the region; parameters that `body` uses get
-/// theirs as always. Regions nest. ``gradients(of:weightedBy:withRespectTo:retainGraph:createGraph:)``
-/// goes through the inputs, but adds the gradients of parameters used inside to their `.gradient`.
+/// `inputs` are the tensors through which gradients leave the region; parameters that `body` uses
+/// get theirs as always. Regions nest.
+/// ``gradients(of:weightedBy:withRespectTo:retainGraph:createGraph:)`` goes through the inputs, but
+/// adds the gradients of parameters used inside to their `.gradient`.
 ///
 /// Source: Chen et al.: "Training Deep Nets with Sublinear Memory Cost" (2016).
 public func checkpointed(

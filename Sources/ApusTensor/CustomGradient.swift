@@ -1,7 +1,7 @@
 internal import CApusTorch
 
-/// The backward of a custom operation: gradients of the outputs in (nil where none flows), gradients of
-/// the inputs out (nil where none is needed).
+/// The backward of a custom operation: gradients of the outputs in (nil where none flows),
+/// gradients of the inputs out (nil where none is needed).
 public typealias BackwardFunction = ([Tensor?]) throws -> [Tensor?]
 
 private final class BackwardContext {
@@ -32,12 +32,12 @@ private final class BackwardContext {
     }
 }
 
-/// An operation with a backward of its own: `forward` runs unrecorded, its outputs take part in autograd
-/// through `backward`. Outputs of a floating-point type require a gradient even when no input does,
-/// because `backward` may concern parameters that are no inputs.
+/// An operation with a backward of its own: `forward` runs unrecorded, its outputs take part in
+/// autograd through `backward`. Outputs of a floating-point type require a gradient even when no
+/// input does, because `backward` may concern parameters that are no inputs.
 ///
-/// `backward` runs unrecorded, once for each backward through the outputs; what it captures is released
-/// after the last one. An error thrown in it makes `Tensor.backward` fail with its text.
+/// `backward` runs unrecorded, once for each backward through the outputs; what it captures is
+/// released after the last one. An error thrown in it makes `Tensor.backward` fail with its text.
 ///
 /// - name: how errors of libtorch call the operation
 public func customGradient(

@@ -1,8 +1,8 @@
 public import ApusBase
 internal import CApusTorch
 
-/// A seeded source of random numbers on one device. The same seed gives the same numbers on the same kind
-/// of device.
+/// A seeded source of random numbers on one device. The same seed gives the same numbers on the
+/// same kind of device.
 public final class Generator {
     let pointer: OpaquePointer
     public let device: Device

@@ -1,6 +1,7 @@
 internal import CApusTorch
 
-/// A queue of a device's work. What is queued on one stream runs in order; streams run side by side.
+/// A queue of a device's work. What is queued on one stream runs in order; streams run side by
+/// side.
 ///
 /// On the CPU work is done when its call returns, so all this does nothing there.
 public struct Stream: Hashable, Sendable {
@@ -51,8 +52,8 @@ public struct Stream: Hashable, Sendable {
         done("stream wait", [], apus_event_block(event.pointer, code))
     }
 
-    /// Keeps a tensor's memory from being given to others before this stream's present work is done: for
-    /// tensors that were made on another stream.
+    /// Keeps a tensor's memory from being given to others before this stream's present work is
+    /// done: for tensors that were made on another stream.
     public func keepsAlive(_ tensor: Tensor) {
         done("record stream", [tensor], apus_stream_uses_tensor(code, tensor.pointer))
     }

@@ -50,8 +50,8 @@ extension Tensor {
         made("log_softmax", [self]) { apus_softmax(pointer, Int64(dim), true, $0) }
     }
 
-    /// Zeroes elements with the given probability and scales the others up by 1 / (1 - probability);
-    /// the identity in evaluation. Draws from the device's default generator.
+    /// Zeroes elements with the given probability and scales the others up by 1 / (1 -
+    /// probability); the identity in evaluation. Draws from the device's default generator.
     public func dropout(_ probability: Double, isTraining: Bool) -> Tensor {
         made("dropout", [self]) { apus_dropout(pointer, probability, isTraining, $0) }
     }

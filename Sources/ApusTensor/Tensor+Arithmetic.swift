@@ -3,8 +3,8 @@ internal import CApusTorch
 // Three overloads an operator and no more: with literals or generic scalars the type checker's time
 // explodes (see Docs/decisions.md). Comparisons are methods.
 //
-// Shapes broadcast as everywhere: aligned at their ends, a dimension of size 1 fits any other. A whole
-// number leaves an integer tensor an integer tensor; dividing makes it float32.
+// Shapes broadcast as everywhere: aligned at their ends, a dimension of size 1 fits any other. A
+// whole number leaves an integer tensor an integer tensor; dividing makes it float32.
 
 extension Tensor {
     public static func + (a: Tensor, b: Tensor) -> Tensor { a.binary(APUS_ADD, b, "add") }

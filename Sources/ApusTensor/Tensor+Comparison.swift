@@ -76,8 +76,8 @@ extension Tensor {
         return same
     }
 
-    /// Whether all elements differ by at most `absolute + relative * |other|`, broadcast; NaN is close to
-    /// nothing. Both need the same dtype.
+    /// Whether all elements differ by at most `absolute + relative * |other|`, broadcast; NaN is
+    /// close to nothing. Both need the same dtype.
     public func isClose(
         to other: Tensor, relative: Double = 1e-5, absolute: Double = 1e-8
     ) -> Bool {

@@ -1,7 +1,7 @@
 internal import CApusTorch
 
-/// Convolution, pooling and resampling of `[batch, channels, spatial...]`, with one to three spatial
-/// dimensions; lists have one number for each of them.
+/// Convolution, pooling and resampling of `[batch, channels, spatial...]`, with one to three
+/// spatial dimensions; lists have one number for each of them.
 extension Tensor {
     /// How a kernel moves. An empty list means the usual: stride and dilation 1, no padding.
     public struct ConvolutionOptions: Sendable {
@@ -122,8 +122,8 @@ extension Tensor {
         case cubic
     }
 
-    /// The spatial dimensions at other sizes. `alignsCorners`: the outermost points stay where they are;
-    /// otherwise points are the centres of equal cells.
+    /// The spatial dimensions at other sizes. `alignsCorners`: the outermost points stay where they
+    /// are; otherwise points are the centres of equal cells.
     public func resample(
         to sizes: [Int], _ resampling: Resampling, alignsCorners: Bool = false
     ) -> Tensor {

@@ -2,8 +2,8 @@ public import ApusBase
 internal import CApusTorch
 
 extension Tensor {
-    /// Elements of unspecified value. `pinned` asks for locked host memory, which a GPU copies from and
-    /// to while the host goes on; it fails without a GPU.
+    /// Elements of unspecified value. `pinned` asks for locked host memory, which a GPU copies from
+    /// and to while the host goes on; it fails without a GPU.
     public static func empty(
         _ shape: [Int], dtype: DType = .float32, device: Device = .cpu, pinned: Bool = false
     ) -> Tensor {
@@ -134,8 +134,8 @@ extension Tensor {
         }
     }
 
-    /// Uses memory in place: as many bytes as the shape needs, aligned for the dtype. `owner` is kept
-    /// alive until the last tensor that shares the memory is gone.
+    /// Uses memory in place: as many bytes as the shape needs, aligned for the dtype. `owner` is
+    /// kept alive until the last tensor that shares the memory is gone.
     public init(
         memory: UnsafeMutableRawPointer, shape: [Int], dtype: DType, owner: AnyObject?
     ) {

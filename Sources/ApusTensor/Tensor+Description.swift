@@ -1,8 +1,8 @@
 internal import ApusBase
 
 extension Tensor: CustomStringConvertible {
-    /// `float32[2, 3] [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]`; of long dimensions the first and last three
-    /// entries, of more than 4096 elements and of freed ones only type and shape.
+    /// `float32[2, 3] [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]`; of long dimensions the first and last
+    /// three entries, of more than 4096 elements and of freed ones only type and shape.
     public var description: String {
         guard isDefined else { return "undefined tensor" }
         let head = "\(dtype)\(shape)" + (device == .cpu ? "" : " on \(device)")

@@ -1,7 +1,7 @@
 internal import CApusTorch
 
-/// Reading and writing by index tensors (int64, int32 where libtorch allows). An index outside of its
-/// dimension fails on the CPU; on a GPU it stops the device.
+/// Reading and writing by index tensors (int64, int32 where libtorch allows). An index outside of
+/// its dimension fails on the CPU; on a GPU it stops the device.
 extension Tensor {
     /// `result[i][j] = self[i][index[i][j]]` for `dim` 1, and so on: shapes as libtorch's `gather`.
     public func gather(_ dim: Int, index: Tensor) -> Tensor {
@@ -52,9 +52,9 @@ extension Tensor {
 
     // MARK: Several index tensors
 
-    /// `result[p] = self[indices[0][p], indices[1][p], ...]`: one tensor of integers for each leading
-    /// dimension, broadcast against each other; nil takes the whole dimension; a bool tensor takes
-    /// where it is true, over as many dimensions as it has.
+    /// `result[p] = self[indices[0][p], indices[1][p], ...]`: one tensor of integers for each
+    /// leading dimension, broadcast against each other; nil takes the whole dimension; a bool
+    /// tensor takes where it is true, over as many dimensions as it has.
     public func indexed(by indices: [Tensor?]) -> Tensor {
         made("index", [self] + indices.compactMap(\.self)) { out in
             indices.withPointers { apus_index(pointer, $0, $1, out) }

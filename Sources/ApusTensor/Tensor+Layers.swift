@@ -2,8 +2,8 @@ internal import CApusTorch
 
 /// What layers are made of: norms and attention.
 extension Tensor {
-    /// Normalises the last `shape.count` dimensions to mean 0 and variance 1, then scales and shifts;
-    /// `weight` and `bias` have that shape.
+    /// Normalises the last `shape.count` dimensions to mean 0 and variance 1, then scales and
+    /// shifts; `weight` and `bias` have that shape.
     ///
     /// Source: Ba, Kiros, Hinton: "Layer Normalization" (2016).
     public func layerNorm(
@@ -23,8 +23,8 @@ extension Tensor {
         made("rms_norm", [self, weight]) { apus_rms_norm(pointer, weight.pointer, epsilon, $0) }
     }
 
-    /// Of `[batch, channels, ...]`: normalises each group of neighbouring channels; `weight` and `bias`
-    /// `[channels]`. As many groups as channels is instance normalisation.
+    /// Of `[batch, channels, ...]`: normalises each group of neighbouring channels; `weight` and
+    /// `bias` `[channels]`. As many groups as channels is instance normalisation.
     ///
     /// Source: Wu, He: "Group Normalization" (2018).
     public func groupNorm(
@@ -66,7 +66,8 @@ extension Tensor {
 
     /// How ``attention(key:value:options:)`` weighs its keys.
     public struct AttentionOptions {
-        /// Broadcasts to `[batch, heads, length, keyLength]`; bool (true takes part) or added to scores.
+        /// Broadcasts to `[batch, heads, length, keyLength]`; bool (true takes part) or added to
+        /// scores.
         public var mask: Tensor?
         /// Query i sees keys up to i. Not together with a mask.
         public var isCausal = false
@@ -80,8 +81,8 @@ extension Tensor {
         public init() {}
     }
 
-    /// Scaled dot-product attention of this query `[batch, heads, length, width]` over `key` and `value`
-    /// `[batch, keyHeads, keyLength, width]`.
+    /// Scaled dot-product attention of this query `[batch, heads, length, width]` over `key` and
+    /// `value` `[batch, keyHeads, keyLength, width]`.
     ///
     /// Source: Vaswani et al.: "Attention Is All You Need" (2017), 3.2.1.
     public func attention(

@@ -17,8 +17,9 @@ extension Tensor {
 
 /// Losses of this prediction against a target.
 extension Tensor {
-    /// Cross-entropy of logits `[rows, classes]` against `targets` `[rows]` (int64); rows whose target is
-    /// `ignoreIndex` count nothing. `classWeights` `[classes]` weigh the rows by their target.
+    /// Cross-entropy of logits `[rows, classes]` against `targets` `[rows]` (int64); rows whose
+    /// target is `ignoreIndex` count nothing. `classWeights` `[classes]` weigh the rows by their
+    /// target.
     public func crossEntropy(
         _ targets: Tensor, reduction: LossReduction = .mean, ignoreIndex: Int = -100,
         labelSmoothing: Double = 0, classWeights: Tensor? = nil
@@ -84,8 +85,8 @@ extension Tensor {
             weight: positiveWeight)
     }
 
-    /// `target * (log(target) - x)` of these log-probabilities; `targetIsLogarithm`: the target, too,
-    /// holds log-probabilities. The divergence of a batch is the sum over its size.
+    /// `target * (log(target) - x)` of these log-probabilities; `targetIsLogarithm`: the target,
+    /// too, holds log-probabilities. The divergence of a batch is the sum over its size.
     public func klDivergence(
         from target: Tensor, targetIsLogarithm: Bool = false, reduction: LossReduction = .sum
     ) -> Tensor {

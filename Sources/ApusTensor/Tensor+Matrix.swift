@@ -2,21 +2,22 @@ internal import CApusTorch
 
 /// Products and decompositions of matrices. `[..., n, m]` stands for a matrix or batches of them.
 extension Tensor {
-    /// The product over the last two dimensions, batched and broadcast over the others; of two vectors
-    /// their dot product.
+    /// The product over the last two dimensions, batched and broadcast over the others; of two
+    /// vectors their dot product.
     public func matmul(_ other: Tensor) -> Tensor {
         made("matmul", [self, other]) { apus_matmul(pointer, other.pointer, $0) }
     }
 
-    /// `[..., in]` times the transpose of `weight` `[out, in]`, plus `bias` `[out]` -> `[..., out]`.
+    /// `[..., in]` times the transpose of `weight` `[out, in]`, plus `bias` `[out]` -> `[...,
+    /// out]`.
     public func linear(weight: Tensor, bias: Tensor? = nil) -> Tensor {
         made("linear", [self, weight]) {
             apus_linear(pointer, weight.pointer, bias?.pointer, $0)
         }
     }
 
-    /// `beta * self + alpha * a x b`: self `[n, m]` (broadcast), a `[n, k]`, b `[k, m]`, or all with a
-    /// batch dimension before.
+    /// `beta * self + alpha * a x b`: self `[n, m]` (broadcast), a `[n, k]`, b `[k, m]`, or all
+    /// with a batch dimension before.
     public func adding(
         matmul a: Tensor, _ b: Tensor, beta: Double = 1, alpha: Double = 1
     ) -> Tensor {
@@ -64,15 +65,15 @@ extension Tensor {
         return (parts[0], parts[1])
     }
 
-    /// `[..., n, m]` = Q `[..., n, k]` with orthonormal columns times an upper triangle R `[..., k, m]`,
-    /// k the smaller of n and m.
+    /// `[..., n, m]` = Q `[..., n, k]` with orthonormal columns times an upper triangle R `[..., k,
+    /// m]`, k the smaller of n and m.
     public func qr() -> (q: Tensor, r: Tensor) {
         let parts = factors(APUS_QR, "qr")
         return (parts[0], parts[1])
     }
 
-    /// Of symmetric matrices `[..., n, n]` (the lower triangle is read): values `[..., n]` in ascending
-    /// order, vectors in the columns of `[..., n, n]`.
+    /// Of symmetric matrices `[..., n, n]` (the lower triangle is read): values `[..., n]` in
+    /// ascending order, vectors in the columns of `[..., n, n]`.
     public func symmetricEigen() -> (values: Tensor, vectors: Tensor) {
         let parts = factors(APUS_SYMMETRIC_EIGEN, "eigh")
         return (parts[0], parts[1])

@@ -41,16 +41,16 @@ extension Tensor {
         return (parts[0], parts[1], parts[2])
     }
 
-    /// Where `values` would be inserted into this sorted last dimension: before equal elements, or after
-    /// them. int64 of `values`' shape; this is a vector, or has the same leading dimensions.
+    /// Where `values` would be inserted into this sorted last dimension: before equal elements, or
+    /// after them. int64 of `values`' shape; this is a vector, or has the same leading dimensions.
     public func insertionPoints(of values: Tensor, afterEqual: Bool = false) -> Tensor {
         made("searchsorted", [self, values]) {
             apus_search_sorted(pointer, values.pointer, afterEqual, $0)
         }
     }
 
-    /// How often each of 0, 1, ... occurs in this vector of integers, or the sum of the `weights` there;
-    /// at least `minimumLength` entries.
+    /// How often each of 0, 1, ... occurs in this vector of integers, or the sum of the `weights`
+    /// there; at least `minimumLength` entries.
     public func binCount(weights: Tensor? = nil, minimumLength: Int = 0) -> Tensor {
         made("bincount", [self]) {
             apus_bin_count(pointer, weights?.pointer, Int64(minimumLength), $0)

@@ -1,8 +1,8 @@
 internal import ApusBase
 internal import CApusTorch
 
-/// Reductions over the given dimensions; over all when none is given. Reduced dimensions disappear, or
-/// have size 1 with `keepDims`.
+/// Reductions over the given dimensions; over all when none is given. Reduced dimensions disappear,
+/// or have size 1 with `keepDims`.
 extension Tensor {
     /// Integers and bool add up to int64.
     public func sum(_ dims: Int..., keepDims: Bool = false) -> Tensor {
@@ -39,11 +39,13 @@ extension Tensor {
         reduce(APUS_COUNT_NONZERO, dims, keepDims, "count_nonzero")
     }
 
-    /// The index (int64) of the largest element of a dimension; of the flattened tensor without one.
+    /// The index (int64) of the largest element of a dimension; of the flattened tensor without
+    /// one.
     public func argmax(_ dim: Int? = nil, keepDims: Bool = false) -> Tensor {
         reduce(APUS_ARGMAX, dim.map { [$0] } ?? [], keepDims, "argmax")
     }
-    /// The index (int64) of the smallest element of a dimension; of the flattened tensor without one.
+    /// The index (int64) of the smallest element of a dimension; of the flattened tensor without
+    /// one.
     public func argmin(_ dim: Int? = nil, keepDims: Bool = false) -> Tensor {
         reduce(APUS_ARGMIN, dim.map { [$0] } ?? [], keepDims, "argmin")
     }
@@ -81,8 +83,8 @@ extension Tensor {
         }
     }
 
-    /// The values below which the given fractions (0 to 1) of a dimension's elements lie, interpolated
-    /// linearly. The fractions are the result's first dimension.
+    /// The values below which the given fractions (0 to 1) of a dimension's elements lie,
+    /// interpolated linearly. The fractions are the result's first dimension.
     public func quantile(_ fractions: [Double], dim: Int, keepDims: Bool = false) -> Tensor {
         let fractions = fractions.withUnsafeBytes {
             Tensor(copying: $0, shape: [fractions.count], dtype: .float64)

@@ -87,15 +87,16 @@ extension Tensor {
         return split(starts.map { Swift.min(each, total - $0) }, dim: dim)
     }
 
-    /// Windows of `size` entries every `step` along a dimension, which becomes their count; the entries
-    /// of a window are a new last dimension. A view.
+    /// Windows of `size` entries every `step` along a dimension, which becomes their count; the
+    /// entries of a window are a new last dimension. A view.
     public func unfold(_ dim: Int, size: Int, step: Int) -> Tensor {
         made("unfold", [self]) {
             apus_unfold(pointer, Int64(dim), Int64(size), Int64(step), $0)
         }
     }
 
-    /// The elements of two dimensions whose indices differ by `offset`, as a new last dimension. A view.
+    /// The elements of two dimensions whose indices differ by `offset`, as a new last dimension. A
+    /// view.
     public func diagonal(offset: Int = 0, _ a: Int = -2, _ b: Int = -1) -> Tensor {
         made("diagonal", [self]) {
             apus_diagonal(pointer, Int64(offset), Int64(a), Int64(b), $0)
@@ -154,7 +155,8 @@ extension Tensor {
     }
 
     /// More entries before and after: `amounts[0]` for the last dimension, `amounts[1]` for the one
-    /// before it, and so on. Other than constant padding wants one or two leading dimensions spared.
+    /// before it, and so on. Other than constant padding wants one or two leading dimensions
+    /// spared.
     public func pad(
         _ amounts: [(before: Int, after: Int)], _ padding: Padding = .constant(0)
     ) -> Tensor {

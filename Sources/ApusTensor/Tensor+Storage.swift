@@ -20,14 +20,14 @@ extension Tensor {
         }
     }
 
-    /// Makes this tensor point to `data`'s storage and shape, keeping its identity: gradients, hooks and
-    /// all copies of this `Tensor` stay.
+    /// Makes this tensor point to `data`'s storage and shape, keeping its identity: gradients,
+    /// hooks and all copies of this `Tensor` stay.
     public func setData(_ data: Tensor) {
         done("set data", [self, data], apus_set_data(pointer, data.pointer))
     }
 
-    /// Frees (0) or restores the storage; all tensors that share it see the new memory, whose contents
-    /// are unspecified. Fails for memory that is not libtorch's own.
+    /// Frees (0) or restores the storage; all tensors that share it see the new memory, whose
+    /// contents are unspecified. Fails for memory that is not libtorch's own.
     public func resizeStorage(byteCount: Int) {
         done("resize storage", [self], apus_storage_resize(pointer, Int64(byteCount)))
     }

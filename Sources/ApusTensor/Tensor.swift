@@ -3,12 +3,12 @@ internal import CApusTorch
 
 /// An n-dimensional array of libtorch: on the host or a GPU, of a run-time dtype, part of autograd.
 ///
-/// A value of eight bytes that refers to a shared array: copies of a `Tensor` see each other's in-place
-/// writes. `a += b` makes a new array; in-place operations say so (`a.addInPlace(b)`).
+/// A value of eight bytes that refers to a shared array: copies of a `Tensor` see each other's
+/// in-place writes. `a += b` makes a new array; in-place operations say so (`a.addInPlace(b)`).
 ///
-/// Operations do not throw, so that models stay readable. Misuse (shapes that do not fit, unsupported
-/// dtypes) stops the program with the operation and the shapes; inside ``catchingTensorErrors(_:)`` it,
-/// and running out of memory, becomes an error to catch.
+/// Operations do not throw, so that models stay readable. Misuse (shapes that do not fit,
+/// unsupported dtypes) stops the program with the operation and the shapes; inside
+/// ``catchingTensorErrors(_:)`` it, and running out of memory, becomes an error to catch.
 ///
 /// Not `Sendable`: two threads may read a tensor, but writes and autograd's bookkeeping would race.
 public struct Tensor {

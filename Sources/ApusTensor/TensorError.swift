@@ -49,12 +49,12 @@ public struct TensorError: OperationalError {
 
 /// Runs `body`; the first failure of a tensor operation in it becomes an error thrown at its end.
 ///
-/// After a failure operations return undefined tensors, and operations on those do too, so `body` runs
-/// on to its end; results must not be used when this throws. Numbers read out of undefined tensors are
-/// NaN, 0 or an empty array.
+/// After a failure operations return undefined tensors, and operations on those do too, so `body`
+/// runs on to its end; results must not be used when this throws. Numbers read out of undefined
+/// tensors are NaN, 0 or an empty array.
 ///
-/// Scopes nest: each throws its own first failure, and a failure caught around an inner scope leaves the
-/// outer one unharmed. A scope concerns the thread that it was opened on.
+/// Scopes nest: each throws its own first failure, and a failure caught around an inner scope
+/// leaves the outer one unharmed. A scope concerns the thread that it was opened on.
 ///
 /// - Throws: ``TensorError``; when no tensor operation failed, what `body` throws.
 public func catchingTensorErrors<Result>(_ body: () throws -> Result) throws -> Result {

@@ -148,7 +148,8 @@ inline at::Scalar number(double value, bool prefer_integer) {
     return at::Scalar(value);
 }
 
-// For an integer tensor a whole number means an integer, so that `tokens + 1` stays an integer tensor.
+// For an integer tensor a whole number means an integer, so that `tokens + 1` stays an integer
+// tensor.
 inline at::Scalar scalar_for(const at::Tensor &tensor, double value) {
     return number(value, !tensor.is_floating_point() && !tensor.is_complex());
 }

@@ -5,6 +5,7 @@
 #include <ATen/ScalarOps.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "apus_ops.h"
 
@@ -264,6 +265,14 @@ static at::Tensor count_nonzero(const at::Tensor &x, at::IntArrayRef dims, bool 
     return at::sum(mask, dims, keep);
 }
 
+// Unlike the others libtorch's takes no dimensions for none.
+static at::Tensor log_sum_exp(const at::Tensor &x, at::IntArrayRef dims, bool keep) {
+    if (!dims.empty()) return at::logsumexp(x, dims, keep);
+    std::vector<int64_t> all(static_cast<size_t>(x.dim()));
+    std::iota(all.begin(), all.end(), 0);
+    return all.empty() ? x.clone() : at::logsumexp(x, all, keep);
+}
+
 static at::Tensor reduce_one(apus_reduction_kind kind, const at::Tensor &x, at::IntArrayRef dims,
                              bool keep) {
     if (dims.size() > 1) refuse("this reduction takes one dimension or none");
@@ -286,7 +295,7 @@ static at::Tensor reduce(apus_reduction_kind kind, const at::Tensor &x, at::IntA
     case APUS_MEAN: return at::mean(x, dims, keep);
     case APUS_AMAX: return at::amax(x, dims, keep);
     case APUS_AMIN: return at::amin(x, dims, keep);
-    case APUS_LOGSUMEXP: return at::logsumexp(x, dims, keep);
+    case APUS_LOGSUMEXP: return log_sum_exp(x, dims, keep);
     case APUS_ALL: return at::all(x, some, keep);
     case APUS_ANY: return at::any(x, some, keep);
     case APUS_COUNT_NONZERO: return count_nonzero(x, dims, keep);

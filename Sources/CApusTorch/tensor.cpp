@@ -144,8 +144,8 @@ apus_status apus_full_like(apus_tensor_t like, double value, apus_out_t out) {
 apus_status apus_empty_like(apus_tensor_t like, apus_out_t out) {
     return making(out, [&] { return at::empty_like(defined(like)); });
 }
-apus_status apus_from_bytes(const void *bytes, size_t byte_count, const int64_t *sizes, int32_t rank,
-                            apus_dtype dtype, apus_out_t out) {
+apus_status apus_from_bytes(const void *bytes, size_t byte_count, const int64_t *sizes,
+                            int32_t rank, apus_dtype dtype, apus_out_t out) {
     return making(out, [&] {
         at::Tensor result = at::empty(ints(sizes, rank), options(dtype, -1));
         if (result.nbytes() != byte_count)
@@ -291,8 +291,8 @@ apus_status apus_flip(apus_tensor_t tensor, const int64_t *dims, int32_t count, 
 apus_status apus_roll(apus_tensor_t tensor, int64_t shift, int64_t dim, apus_out_t out) {
     return making(out, [&] { return at::roll(operand(tensor), shift, dim); });
 }
-apus_status apus_pad(apus_pad_kind kind, apus_tensor_t tensor, const int64_t *amounts, int32_t count,
-                     double value, apus_out_t out) {
+apus_status apus_pad(apus_pad_kind kind, apus_tensor_t tensor, const int64_t *amounts,
+                     int32_t count, double value, apus_out_t out) {
     return making(out, [&] {
         static const char *const modes[] = {"constant", "reflect", "replicate", "circular"};
         // Only the constant mode takes a value.
@@ -304,8 +304,8 @@ apus_status apus_pad(apus_pad_kind kind, apus_tensor_t tensor, const int64_t *am
 
 // --- Storages ---
 
-apus_status apus_storage_view(apus_tensor_t base, int64_t offset, const int64_t *sizes, int32_t rank,
-                              apus_out_t out) {
+apus_status apus_storage_view(apus_tensor_t base, int64_t offset, const int64_t *sizes,
+                              int32_t rank, apus_out_t out) {
     return making(out, [&] {
         at::IntArrayRef shape = ints(sizes, rank);
         std::vector<int64_t> strides(shape.size());

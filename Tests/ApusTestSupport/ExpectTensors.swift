@@ -2,7 +2,8 @@ internal import ApusBase
 public import ApusTensor
 public import Testing
 
-/// Fails unless both tensors have the same shape and elements within `tolerance * (1 + |expected|)`.
+/// Fails unless both tensors have the same shape and elements within `tolerance * (1 +
+/// |expected|)`.
 public func expectClose(
     _ actual: Tensor, _ expected: Tensor, tolerance: Double = 1e-5, _ comment: Comment? = nil,
     sourceLocation: SourceLocation = #_sourceLocation

@@ -1,16 +1,17 @@
-// The C surface of libtorch for Apus: tensors, autograd, random numbers, the machine. The operations are
-// in apus_ops.h.
+// The C surface of libtorch for Apus: tensors, autograd, random numbers, the machine. The
+// operations are in apus_ops.h.
 //
 // Rules for every function unless its comment says otherwise:
-//  - The status tells whether it worked; on failure apus_last_message() has the sentence and outputs
-//    are untouched.
-//  - Input handles are borrowed. Output handles are owned by the caller (+1), who releases each once.
+//  - The status tells whether it worked; on failure apus_last_message() has the sentence and
+//    outputs are untouched.
+//  - Input handles are borrowed. Output handles are owned by the caller (+1), who releases each
+//    once.
 //  - Sizes are counts of elements; dimensions may be negative (counted from the end).
 //  - An undefined operand, or one whose storage was freed, is refused; only the getters take them.
-//  - A `context` given together with `release` is taken over: release(context) is called once, at the
-//    latest when the function fails.
-//  - Functions may be called from any thread; one tensor must not be used by two threads at once while
-//    one of them writes.
+//  - A `context` given together with `release` is taken over: release(context) is called once, at
+//    the latest when the function fails.
+//  - Functions may be called from any thread; one tensor must not be used by two threads at once
+//    while one of them writes.
 #ifndef APUS_TORCH_H
 #define APUS_TORCH_H
 
@@ -81,7 +82,8 @@ int64_t apus_tensor_storage_bytes(apus_tensor_t tensor);
 // the storage lives.
 void *_Nullable apus_tensor_data(apus_tensor_t tensor);
 
-// --- Creation (tensor.cpp) ------------------------------------------------------------------------
+// --- Creation (tensor.cpp)
+// ------------------------------------------------------------------------
 
 // `pinned` asks for host memory that a GPU can reach directly.
 apus_status apus_empty(const int64_t *sizes, int32_t rank, apus_dtype, apus_device, bool pinned,
@@ -91,8 +93,8 @@ apus_status apus_full(const int64_t *sizes, int32_t rank, double value, apus_dty
 apus_status apus_full_like(apus_tensor_t, double value, apus_out_t out);
 apus_status apus_empty_like(apus_tensor_t, apus_out_t out);
 // Copies byte_count bytes of row-major elements.
-apus_status apus_from_bytes(const void *bytes, size_t byte_count, const int64_t *sizes, int32_t rank,
-                            apus_dtype, apus_out_t out);
+apus_status apus_from_bytes(const void *bytes, size_t byte_count, const int64_t *sizes,
+                            int32_t rank, apus_dtype, apus_out_t out);
 // Uses the memory in place; release(context) is called when the last tensor that shares it is gone.
 apus_status apus_from_memory(void *bytes, const int64_t *sizes, int32_t rank, apus_dtype,
                              apus_release release, void *_Nullable context, apus_out_t out);
@@ -102,7 +104,8 @@ apus_status apus_linspace(double start, double end, int64_t steps, apus_dtype, a
                           apus_out_t out);
 apus_status apus_eye(int64_t rows, int64_t columns, apus_dtype, apus_device, apus_out_t out);
 
-// --- Copies and conversions (tensor.cpp) ----------------------------------------------------------
+// --- Copies and conversions (tensor.cpp)
+// ----------------------------------------------------------
 
 // `asynchronous` returns before a copy between pinned host memory and a GPU is done.
 apus_status apus_to(apus_tensor_t, apus_dtype, apus_device, bool copy, bool asynchronous,
@@ -116,7 +119,8 @@ apus_status apus_to_bytes(apus_tensor_t, void *bytes, size_t byte_count);
 apus_status apus_item(apus_tensor_t, double *out);
 apus_status apus_item_int(apus_tensor_t, int64_t *out);
 
-// --- Views and shapes (tensor.cpp) ----------------------------------------------------------------
+// --- Views and shapes (tensor.cpp)
+// ----------------------------------------------------------------
 
 apus_status apus_reshape(apus_tensor_t, const int64_t *sizes, int32_t rank, apus_out_t out);
 apus_status apus_permute(apus_tensor_t, const int64_t *dims, int32_t rank, apus_out_t out);
@@ -146,20 +150,22 @@ typedef enum {
     APUS_PAD_CONSTANT, APUS_PAD_REFLECT, APUS_PAD_REPLICATE, APUS_PAD_CIRCULAR,
 } apus_pad_kind;
 // `amounts`: before and after for the last dimension, then for the one before it, and so on.
-apus_status apus_pad(apus_pad_kind, apus_tensor_t, const int64_t *amounts, int32_t count, double value,
-                     apus_out_t out);
+apus_status apus_pad(apus_pad_kind, apus_tensor_t, const int64_t *amounts, int32_t count,
+                     double value, apus_out_t out);
 
-// --- Storages (tensor.cpp). Autograd does not know of the sharing; freed storages are allowed. ----
+// --- Storages (tensor.cpp). Autograd does not know of the sharing; freed storages are allowed.
+// ----
 
 // A new leaf that shares `base`'s storage from `offset` elements on.
-apus_status apus_storage_view(apus_tensor_t base, int64_t offset, const int64_t *sizes, int32_t rank,
-                              apus_out_t out);
+apus_status apus_storage_view(apus_tensor_t base, int64_t offset, const int64_t *sizes,
+                              int32_t rank, apus_out_t out);
 // Makes `tensor` point to `data`'s storage and shape, keeping its identity (gradients, hooks).
 apus_status apus_set_data(apus_tensor_t tensor, apus_tensor_t data);
 // Frees (0) or restores the storage's memory; every tensor that shares it sees the new memory.
 apus_status apus_storage_resize(apus_tensor_t tensor, int64_t byte_count);
 
-// --- Autograd (autograd.cpp) ----------------------------------------------------------------------
+// --- Autograd (autograd.cpp)
+// ----------------------------------------------------------------------
 
 bool apus_requires_grad(apus_tensor_t);
 bool apus_is_leaf(apus_tensor_t);
@@ -179,8 +185,8 @@ apus_status apus_gradients(apus_list_t roots, apus_optional_list_t grads, int32_
                            apus_list_t inputs, int32_t input_count, bool retain_graph,
                            bool create_graph, apus_out_t out);
 
-// Called after a gradient was accumulated into the leaf's `.grad`, on the thread that runs backward.
-// Returns APUS_OK or a status that makes backward fail.
+// Called after a gradient was accumulated into the leaf's `.grad`, on the thread that runs
+// backward. Returns APUS_OK or a status that makes backward fail.
 typedef apus_status (*apus_gradient_hook)(void *_Nullable context);
 // What a callback returns when it failed: keeps the message, returns the status.
 apus_status apus_fail_callback(apus_status, const char *message);
@@ -193,21 +199,23 @@ apus_status apus_set_gradient_hook(apus_tensor_t leaf, apus_gradient_hook, apus_
 typedef apus_status (*apus_backward_callback)(void *_Nullable context,
                                               apus_optional_list_t grad_outputs,
                                               apus_out_t grad_inputs);
-// Attaches the outputs (computed without gradient) to the inputs through such a node. Every output of
-// a floating-point type requires a gradient afterwards, even when no input does: parameters may be
-// used inside. The context is released as soon as backward needs it no more.
+// Attaches the outputs (computed without gradient) to the inputs through such a node. Every output
+// of a floating-point type requires a gradient afterwards, even when no input does: parameters may
+// be used inside. The context is released as soon as backward needs it no more.
 apus_status apus_attach_backward(apus_list_t inputs, int32_t input_count, apus_list_t outputs,
                                  int32_t output_count, const char *name, apus_backward_callback,
                                  apus_release, void *_Nullable context, apus_out_t attached);
 
-// --- Random numbers (runtime.cpp) -----------------------------------------------------------------
+// --- Random numbers (runtime.cpp)
+// -----------------------------------------------------------------
 
 typedef struct apus_generator *apus_generator_t;
 // NULL: the device's default generator.
 typedef apus_generator_t _Nullable apus_optional_generator_t;
 
 apus_status apus_seed_all(uint64_t seed);
-apus_status apus_generator_make(uint64_t seed, apus_device, apus_generator_t _Nullable *_Nonnull out);
+apus_status apus_generator_make(uint64_t seed, apus_device,
+                                apus_generator_t _Nullable *_Nonnull out);
 void apus_generator_release(apus_generator_t);
 // The whole state as a byte tensor on the host.
 apus_status apus_generator_state(apus_optional_generator_t, apus_device, apus_out_t out);
@@ -222,15 +230,16 @@ typedef enum {
 apus_status apus_fill_random(apus_random_kind, apus_tensor_t, double a, double b,
                              apus_optional_generator_t);
 // Rows of (unnormalised) probabilities [..., classes] -> indices [..., count].
-apus_status apus_multinomial(apus_tensor_t, int64_t count, bool replacement, apus_optional_generator_t,
-                             apus_out_t out);
+apus_status apus_multinomial(apus_tensor_t, int64_t count, bool replacement,
+                             apus_optional_generator_t, apus_out_t out);
 // The numbers 0 to count - 1 in random order, int64.
 apus_status apus_random_permutation(int64_t count, apus_device, apus_optional_generator_t,
                                     apus_out_t out);
 
-// --- Catching errors (runtime.cpp) ----------------------------------------------------------------
-// Operations do not report errors to their callers; a scope collects the first one of its thread
-// instead. A C++ thread_local, because callbacks run on threads of libtorch.
+// --- Catching errors (runtime.cpp)
+// ---------------------------------------------------------------- Operations do not report errors
+// to their callers; a scope collects the first one of its thread instead. A C++ thread_local,
+// because callbacks run on threads of libtorch.
 
 // Enters a scope; scopes nest, and each keeps its own first failure.
 void apus_catch_enter(void);
@@ -240,7 +249,8 @@ const char *apus_caught_message(void);
 // True when a scope is open: keeps the first failure. False: the caller should trap.
 bool apus_catch_record(apus_status, const char *message);
 
-// --- The machine (runtime.cpp) --------------------------------------------------------------------
+// --- The machine (runtime.cpp)
+// --------------------------------------------------------------------
 
 const char *apus_torch_version(void);
 // The file that libtorch was loaded from.
@@ -264,8 +274,8 @@ apus_status apus_device_reset_peak(apus_device);
 apus_status apus_device_empty_cache(apus_device);
 apus_status apus_device_synchronize(apus_device);
 
-// A queue of a device's work. On the CPU all work is done when a call returns: every stream and event
-// function below does nothing there.
+// A queue of a device's work. On the CPU all work is done when a call returns: every stream and
+// event function below does nothing there.
 typedef struct {
     int64_t id;
     apus_device device;
