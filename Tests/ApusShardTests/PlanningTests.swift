@@ -1,0 +1,104 @@
+import ApusBase
+import ApusShard
+import Testing
+
+@Suite struct UnitLayoutTests {
+    private func spec(
+        _ name: String, _ shape: [Int], unit: Int = 0, isTrainable: Bool = true, decays: Bool = true
+    ) -> ParameterSpec {
+        ParameterSpec(
+            name: name, shape: shape, unit: unit, isTrainable: isTrainable, decays: decays)
+    }
+
+    @Test func parametersLieEndToEndAndAreAddedUpOnce() {
+        let layout = ModelLayout(
+            specs: [spec("a", [3, 5]), spec("b", [7]), spec("c", [2], unit: 1)],
+            unitNames: ["root", "block"], worldSize: 3)
+        #expect(layout.units.map(\.name) == ["root", "block"])
+        #expect(layout.units[0].slots.map(\.range) == [0..<15, 15..<22])
+        #expect(layout.units.map(\.elementCount) == [48, 48])
+        #expect(layout.units[1].slots.map(\.parameter) == [2])
+    }
+
+    @Test func frozenParametersHaveABufferOfTheirOwn() {
+        let layout = ModelLayout(
+            specs: [spec("a", [4]), spec("b", [4], isTrainable: false), spec("c", [4])],
+            unitNames: ["root"], worldSize: 1)
+        #expect(layout.units.map(\.isTrainable) == [true, false])
+        #expect(layout.units[0].slots.map(\.spec.name) == ["a", "c"])
+    }
+
+    @Test func neighboursWithTheSameDecayAreOneRun() {
+        let specs = [
+            spec("a", [4]), spec("b", [4]), spec("n", [2], decays: false), spec("c", [4]),
+        ]
+        let unit = UnitLayout(
+            name: "u", isTrainable: true, specs: Array(specs.enumerated()).map { ($0, $1) },
+            granularity: 16)
+        #expect(unit.decayRuns.map(\.range) == [0..<8, 8..<10, 10..<14])
+        #expect(unit.decayRuns.map(\.decays) == [true, false, true])
+    }
+
+    /// Every element of every parameter has one place, for any sizes and number of ranks.
+    @Test func nothingOverlapsAndPaddingIsShort() {
+        var random = SplitMix64(seed: 3)
+        for _ in 0..<200 {
+            let world = Int.random(in: 1...5, using: &random)
+            let specs = (0..<Int.random(in: 1...12, using: &random)).map {
+                spec(
+                    "p\($0)", [Int.random(in: 1...40, using: &random)],
+                    unit: Int.random(in: 0...2, using: &random))
+            }
+            let layout = ModelLayout(specs: specs, unitNames: ["x", "y", "z"], worldSize: world)
+            #expect(layout.units.flatMap(\.slots).count == specs.count)
+            for unit in layout.units {
+                var end = 0
+                for slot in unit.slots {
+                    #expect(slot.range.lowerBound == end)
+                    end = slot.range.upperBound
+                }
+                #expect(unit.elementCount.isMultiple(of: world))
+                #expect(unit.elementCount - end < 16 * world)
+            }
+        }
+    }
+}
+
+@Suite struct ReductionOrderTests {
+    @Test func aUnitWaitsForItsTurn() {
+        var order = ReductionOrder(units: [0, 1, 2])
+        order.beginWindow()
+        #expect(order.gradientsAreComplete(1) == [])
+        #expect(!order.hasStarted(1))
+        #expect(order.gradientsAreComplete(2) == [2, 1])
+        #expect(order.hasStarted(1))
+        #expect(order.gradientsAreComplete(0) == [0])
+        #expect(order.finishWindow() == [])
+    }
+
+    @Test func unitsThatBackwardNeverReachesComeAtTheEnd() {
+        var order = ReductionOrder(units: [0, 1, 2, 5])
+        order.beginWindow()
+        #expect(order.gradientsAreComplete(5) == [5])
+        #expect(order.gradientsAreComplete(1) == [])
+        #expect(order.finishWindow() == [2, 1, 0])
+    }
+
+    /// Whatever finishes when: all ranks reduce the same units in the same order, each once a window.
+    @Test func everyRankReducesInTheSameOrder() {
+        var random = SplitMix64(seed: 11)
+        for _ in 0..<300 {
+            let units = Array(0..<Int.random(in: 1...8, using: &random))
+            var order = ReductionOrder(units: units)
+            for _ in 0..<2 {
+                order.beginWindow()
+                let reached = units.shuffled(using: &random).prefix(
+                    Int.random(in: 0...units.count, using: &random))
+                var reduced: [Int] = []
+                for unit in reached { reduced += order.gradientsAreComplete(unit) }
+                reduced += order.finishWindow()
+                #expect(reduced == units.reversed())
+            }
+        }
+    }
+}
