@@ -9,8 +9,8 @@ extension Tensor {
         made("swiglu", [self, up]) { apus_swiglu(pointer, up.pointer, $0) }
     }
 
-    /// Turns queries or keys `[batch, heads, length, width]` by their positions' angles, component i
-    /// together with i + w / 2.
+    /// Turns queries or keys `[batch, heads, length, width]` by their positions' angles, component
+    /// i together with i + w / 2.
     ///
     /// - cosines, sines: `[batch or 1, 1, length, w]`, the same in both halves of w; w at most the
     ///   width, and what lies beyond stays
@@ -22,8 +22,8 @@ extension Tensor {
         }
     }
 
-    /// The summed cross-entropy of these logits `[rows, classes]`, an fp32 scalar outside of autograd;
-    /// the logits are overwritten by its gradient.
+    /// The summed cross-entropy of these logits `[rows, classes]`, an fp32 scalar outside of
+    /// autograd; the logits are overwritten by its gradient.
     ///
     /// For a loss that is a sum the gradient needs nothing from later, so logits, the largest
     /// activation of a language model, need not be kept nor copied.

@@ -11,7 +11,8 @@
 namespace apus {
 
 std::optional<apus_float_format> host_format(const at::Tensor &tensor) {
-    if (!tensor.defined() || !tensor.is_cpu() || tensor.layout() != at::kStrided) return std::nullopt;
+    if (!tensor.defined() || !tensor.is_cpu() || tensor.layout() != at::kStrided)
+        return std::nullopt;
     switch (tensor.scalar_type()) {
         case at::kFloat: return APUS_FLOAT32;
         case at::kBFloat16: return APUS_BFLOAT16;
@@ -26,7 +27,9 @@ bool on_host_kernels(at::ArrayRef<at::Tensor> tensors) {
     return true;
 }
 
-apus_floats floats(const at::Tensor &tensor) { return {tensor.const_data_ptr(), host_format(tensor).value()}; }
+apus_floats floats(const at::Tensor &tensor) {
+    return {tensor.const_data_ptr(), host_format(tensor).value()};
+}
 apus_mutable_floats mutable_floats(const at::Tensor &tensor) {
     return {tensor.mutable_data_ptr(), host_format(tensor).value()};
 }
@@ -36,8 +39,9 @@ void parallel_rows(int64_t rows, int64_t grain, const std::function<void(int64_t
         if (rows > 0) body(0, rows);
         return;
     }
-    // at::parallel_for is a template that runs serially unless it is compiled with libtorch's OpenMP. An iterator's
-    // loop is compiled inside libtorch: one over `rows` addresses, never read, brings us onto its threads.
+    // at::parallel_for is a template that runs serially unless it is compiled with libtorch's
+    // OpenMP. An iterator's loop is compiled inside libtorch: one over `rows` addresses, never
+    // read, brings us onto its threads.
     char first = 0;
     at::Tensor addresses = at::from_blob(&first, {rows}, at::TensorOptions().dtype(at::kChar));
     at::TensorIterator iterator = at::TensorIteratorConfig()
@@ -57,7 +61,8 @@ void parallel_rows(int64_t rows, int64_t grain, const std::function<void(int64_t
 
 void refuse_double_backward(const char *operation) {
     if (at::GradMode::is_enabled())
-        throw Refusal(APUS_NOT_IMPLEMENTED, std::string(operation) + ": gradients of gradients are not available");
+        throw Refusal(APUS_NOT_IMPLEMENTED,
+                      std::string(operation) + ": gradients of gradients are not available");
 }
 
 }  // namespace apus

@@ -84,7 +84,8 @@ import Testing
         #expect(order.finishWindow() == [2, 1, 0])
     }
 
-    /// Whatever finishes when: all ranks reduce the same units in the same order, each once a window.
+    /// Whatever finishes when: all ranks reduce the same units in the same order, each once a
+    /// window.
     @Test func everyRankReducesInTheSameOrder() {
         var random = SplitMix64(seed: 11)
         for _ in 0..<300 {

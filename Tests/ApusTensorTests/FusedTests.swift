@@ -70,14 +70,16 @@ import Testing
         let plain = try outcome([x]) { leaves in
             let parts = leaves[0].transpose(1, 2).split([width / 2, width / 2, 8 - width])
             let (low, high) = (parts[0], parts[1])
-            let c = half.cos(), s = half.sin()
+            let c = half.cos()
+            let s = half.sin()
             return Tensor.concatenate(
                 [low * c - high * s, high * c + low * s, parts[2]], dim: -1)
         }
         expectEqual(fused, plain, tolerance: 1e-6)
     }
 
-    private func plainCrossEntropy(_ logits: Tensor, _ targets: [Int?], smoothing: Double) -> Tensor {
+    private func plainCrossEntropy(_ logits: Tensor, _ targets: [Int?], smoothing: Double) -> Tensor
+    {
         let logProbabilities = logits.logSoftmax()
         var total = Tensor.zeros([], dtype: logits.dtype)
         for (row, target) in targets.enumerated() {
@@ -112,7 +114,9 @@ import Testing
     func consumed(dtype: DType) throws {
         let logits = tensor([3, 300], seed: 8, dtype: dtype)
         let targets = Tensor([5, -100, 299])
-        let kept = try outcome([logits.to(.float32)]) { $0[0].crossEntropy(targets, reduction: .sum) }
+        let kept = try outcome([logits.to(.float32)]) {
+            $0[0].crossEntropy(targets, reduction: .sum)
+        }
         let weight = tensor([], seed: 99, dtype: .bfloat16).item()
         let consumed = logits.clone()
         let loss = consumed.crossEntropyConsumingLogits(targets)

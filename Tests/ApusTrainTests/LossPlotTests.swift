@@ -10,7 +10,8 @@ import Testing
 
     @Test func drawsOnePointAStep() throws {
         let svg = plot([4, 3, 2.5], [.init(step: 0, loss: 4.2), .init(step: 3, loss: 2.4)])
-        let line = try #require(svg.split(separator: "\n").first { $0.contains("#1f6fb2\" stroke-width") })
+        let line = try #require(
+            svg.split(separator: "\n").first { $0.contains("#1f6fb2\" stroke-width") })
         #expect(line.filter { $0 == "," }.count == 3)
         #expect(svg.components(separatedBy: "<circle").count == 3)
         #expect(svg.contains("held-out loss"))

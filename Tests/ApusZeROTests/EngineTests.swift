@@ -15,7 +15,9 @@ import Testing
             var options = EngineOptions()
             options.rule = SGD()
             adjust(&options)
-            func spec(_ name: String, _ shape: [Int], unit: Int, isTrainable: Bool = true) -> ParameterSpec {
+            func spec(_ name: String, _ shape: [Int], unit: Int, isTrainable: Bool = true)
+                -> ParameterSpec
+            {
                 ParameterSpec(
                     name: name, shape: shape, unit: unit, isTrainable: isTrainable,
                     decays: shape.count > 1)
