@@ -26,8 +26,8 @@ extension LanguageModel {
     /// Hidden states `[..., width]` -> logits `[..., vocabulary]`.
     func logits(ofHidden hidden: Tensor) -> Tensor { hidden.linear(weight: head) }
 
-    /// The sum of the losses of all tokens that have a label, each label belonging to its own position:
-    /// the model predicts label i from the tokens before it.
+    /// The sum of the losses of all tokens that have a label, each label belonging to its own
+    /// position: the model predicts label i from the tokens before it.
     ///
     /// - tokens, labels: `[batch, length]` int64; -100 counts nothing
     public func lossSum(
@@ -63,7 +63,8 @@ public struct SequenceContext {
     func positions(length: Int, device: Device) -> Tensor {
         if let positions { return positions }
         let past = cache?.length ?? 0
-        let range = Tensor.arange(Double(past), Double(past + length), dtype: .int64, device: device)
+        let range = Tensor.arange(
+            Double(past), Double(past + length), dtype: .int64, device: device)
         return range.unsqueeze(0)
     }
 }

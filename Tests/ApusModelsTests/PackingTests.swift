@@ -109,8 +109,8 @@ import Testing
         }
     }
 
-    /// Padding on the left, with positions counted from the first real token: logits of the real tokens
-    /// are those of the row alone.
+    /// Padding on the left, with positions counted from the first real token: logits of the real
+    /// tokens are those of the row alone.
     @Test(arguments: families)
     func paddingOnTheLeftIsNotSeen(_ name: String) throws {
         let model = try ModelFixture(name: name).model()

@@ -106,7 +106,9 @@ import Testing
             loss(table.embedding(ids), table).backward()
             return try #require(table.gradient).floats()
         }
-        let ours = try gradient { languageModelLoss(hidden: $0, head: $1, labels: labels, chunkRows: 8) }
+        let ours = try gradient {
+            languageModelLoss(hidden: $0, head: $1, labels: labels, chunkRows: 8)
+        }
         let theirs = try gradient { hidden, head in
             hidden.linear(weight: head).crossEntropy(labels, reduction: .sum)
         }
@@ -122,7 +124,9 @@ import Testing
         let frozen = languageModelLoss(
             hidden: hidden.detached(), head: head.detached(), labels: labels)
         #expect(!frozen.requiresGradient)
-        let evaluated = withoutGradient { languageModelLoss(hidden: hidden, head: head, labels: labels) }
+        let evaluated = withoutGradient {
+            languageModelLoss(hidden: hidden, head: head, labels: labels)
+        }
         #expect(!evaluated.requiresGradient)
         #expect(evaluated.item() == frozen.item())
     }

@@ -101,7 +101,8 @@ struct GPT2Block {
             c.width, c.width, initializer: residual, in: scope["attn"]["c_proj"])
         secondNorm = LayerNorm(c.width, epsilon: c.normEpsilon, in: scope["ln_2"])
         up = Conv1D(c.width, c.feedForwardWidth, initializer: plain, in: scope["mlp"]["c_fc"])
-        down = Conv1D(c.feedForwardWidth, c.width, initializer: residual, in: scope["mlp"]["c_proj"])
+        down = Conv1D(
+            c.feedForwardWidth, c.width, initializer: residual, in: scope["mlp"]["c_proj"])
     }
 
     func callAsFunction(_ x: Tensor, _ mask: AttentionMask, _ context: SequenceContext) -> Tensor {
@@ -154,7 +155,8 @@ extension GPT2Configuration {
         layerCount = try reader.size("n_layer", upTo: ConfigurationReader.Limit.layers, default: 12)
         headCount = try reader.size("n_head", default: 12)
         guard width.isMultiple(of: headCount) else {
-            throw reader.unsupported("n_head", "\(headCount)", allowed: "divisors of n_embd \(width)")
+            throw reader.unsupported(
+                "n_head", "\(headCount)", allowed: "divisors of n_embd \(width)")
         }
         maximumLength = try reader.size(
             "n_positions", upTo: ConfigurationReader.Limit.rows, default: 1024)
@@ -162,7 +164,8 @@ extension GPT2Configuration {
         let name = try reader.string("activation_function") ?? "gelu_new"
         guard let activation = Activation(rawValue: name) else {
             throw reader.unsupported(
-                "activation_function", name, allowed: "gelu_new, gelu_pytorch_tanh, gelu, relu, silu")
+                "activation_function", name,
+                allowed: "gelu_new, gelu_pytorch_tanh, gelu, relu, silu")
         }
         self.activation = activation
         embeddingDropout = try Self.probability("embd_pdrop", reader)

@@ -68,7 +68,8 @@ public final class Llama: LanguageModel {
         var x = embedding(tokens)
         let past = context.cache?.length ?? 0
         let tables = RotaryTables(
-            configuration.rotary, positions: context.positions(length: length, device: tokens.device),
+            configuration.rotary,
+            positions: context.positions(length: length, device: tokens.device),
             longest: past + length, dtype: x.dtype)
         var masks: [Int?: AttentionMask] = [:]
         for (layer, block) in blocks.enumerated() {
@@ -219,7 +220,8 @@ extension LlamaConfiguration {
         normalizesQueriesAndKeys = modelType == "qwen3"
     }
 
-    /// Mistral: one window for all layers. Qwen: only when switched on, from `max_window_layers` upwards.
+    /// Mistral: one window for all layers. Qwen: only when switched on, from `max_window_layers`
+    /// upwards.
     private static func windows(
         _ reader: ConfigurationReader, modelType: String, layerCount: Int
     ) throws(FileError) -> [Int?] {

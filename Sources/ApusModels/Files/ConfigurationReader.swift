@@ -1,6 +1,7 @@
 internal import ApusBase
 
-/// Typed access to a model's config.json: every complaint names the file, the key, and what was expected.
+/// Typed access to a model's config.json: every complaint names the file, the key, and what was
+/// expected.
 struct ConfigurationReader {
     let path: String
     let members: JSONObject
@@ -64,7 +65,9 @@ struct ConfigurationReader {
 
     func double(_ key: String, default fallback: Double) throws(FileError) -> Double {
         guard let value = value(key) else { return fallback }
-        guard let number = value.doubleValue, number.isFinite else { throw wrong(key, value, "a number") }
+        guard let number = value.doubleValue, number.isFinite else {
+            throw wrong(key, value, "a number")
+        }
         return number
     }
 

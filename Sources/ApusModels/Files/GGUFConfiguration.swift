@@ -11,7 +11,8 @@ enum GGUFConfiguration {
         let architecture = try file.require("general.architecture", \.stringValue)
         guard let className = architectures[architecture] else {
             throw FileError(
-                file.path, "holds a model of architecture \(architecture), which Apus does not read",
+                file.path,
+                "holds a model of architecture \(architecture), which Apus does not read",
                 remedy: "it reads \(architectures.keys.sorted().joined(separator: ", "))")
         }
         let reader = MetadataReader(file: file, prefix: architecture)
@@ -30,13 +31,17 @@ enum GGUFConfiguration {
         }
         json["rope_parameters"] = .object(try rotary(reader, json))
         json["dtype"] = "float32"
-        for (key, name) in [("bos_token_id", "bos"), ("eos_token_id", "eos"), ("pad_token_id", "padding")] {
+        for (key, name) in [
+            ("bos_token_id", "bos"), ("eos_token_id", "eos"), ("pad_token_id", "padding"),
+        ] {
             json[key] = file["tokenizer.ggml.\(name)_token_id"]?.intValue.map { .integer($0) }
         }
         return json
     }
 
-    private static func sizes(_ reader: MetadataReader, into json: inout JSONObject) throws(FileError) {
+    private static func sizes(_ reader: MetadataReader, into json: inout JSONObject)
+        throws(FileError)
+    {
         let width = try reader.int("embedding_length")
         let heads = try reader.int("attention.head_count")
         guard heads > 0, width > 0 else {
@@ -46,7 +51,8 @@ enum GGUFConfiguration {
         json["intermediate_size"] = .integer(try reader.int("feed_forward_length"))
         json["num_hidden_layers"] = .integer(try reader.int("block_count"))
         json["num_attention_heads"] = .integer(heads)
-        json["num_key_value_heads"] = .integer(try reader.int("attention.head_count_kv", default: heads))
+        json["num_key_value_heads"] = .integer(
+            try reader.int("attention.head_count_kv", default: heads))
         json["head_dim"] = .integer(try reader.int("attention.key_length", default: width / heads))
         json["max_position_embeddings"] = .integer(try reader.int("context_length"))
         // Stored as fp32: 1e-05 reads 9.999999747378752e-06, which is not what a config.json says.
@@ -63,7 +69,9 @@ enum GGUFConfiguration {
         if kind != "none" {
             rotary["rope_type"] = .string(kind)
             rotary["factor"] = .number(try reader.double("rope.scaling.factor", default: 1))
-            if let trained = reader.file["\(reader.prefix).rope.scaling.original_context_length"]?.intValue {
+            if let trained = reader.file["\(reader.prefix).rope.scaling.original_context_length"]?
+                .intValue
+            {
                 rotary["original_max_position_embeddings"] = .integer(trained)
             }
         }
@@ -76,8 +84,8 @@ enum GGUFConfiguration {
         return rotary
     }
 
-    /// llama.cpp stores Llama 3's scaling as its result, one divisor a frequency. The parameters are found
-    /// again by comparing with those that published models use.
+    /// llama.cpp stores Llama 3's scaling as its result, one divisor a frequency. The parameters
+    /// are found again by comparing with those that published models use.
     private static func llama3(
         _ reader: MetadataReader, width: Int, theta: Double
     ) throws(FileError) -> JSONObject {

@@ -8,8 +8,8 @@ public enum ModelFamily: Sendable, Hashable {
 
     public static let modelTypes = (LlamaConfiguration.modelTypes + ["gpt2"]).sorted()
 
-    /// Reads a config.json. Throws for a kind that is not known and for whatever could not be computed as
-    /// the file demands.
+    /// Reads a config.json. Throws for a kind that is not known and for whatever could not be
+    /// computed as the file demands.
     public init(configuration: JSON, path: String) throws(FileError) {
         let reader = try ConfigurationReader(configuration, path: path)
         guard let type = try reader.string("model_type") else { throw reader.missing("model_type") }

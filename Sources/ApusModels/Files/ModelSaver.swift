@@ -17,7 +17,8 @@ public struct ModelSaver {
         self.dtype = dtype
     }
 
-    /// Throws on a full disk or an unwritable folder; whole older files stay until new ones are complete.
+    /// Throws on a full disk or an unwritable folder; whole older files stay until new ones are
+    /// complete.
     public func save(_ store: ParameterStore, to folder: String) throws(FileError) {
         try FilePaths.createFolder(folder)
         let tensors = store.parameters.map {

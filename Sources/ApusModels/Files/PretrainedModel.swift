@@ -6,7 +6,8 @@ internal import ApusTensor
 /// A model folder or GGUF file, opened: its configuration, and its weights where it has them.
 public struct PretrainedModel {
     public let path: String
-    /// config.json as it was read, or as it would be for a GGUF file; keys Apus does not know are kept.
+    /// config.json as it was read, or as it would be for a GGUF file; keys Apus does not know are
+    /// kept.
     public let configuration: JSONObject
     public let family: ModelFamily
     /// generation_config.json, where there is one.
@@ -94,7 +95,8 @@ extension PretrainedModel {
         return source.names.filter { !used.contains(ByteKey($0)) && !names.isExpectedExtra($0) }
     }
 
-    /// Reads elements (row-major) of a parameter as `dtype`; they are exactly the destination's size.
+    /// Reads elements (row-major) of a parameter as `dtype`; they are exactly the destination's
+    /// size.
     public func read(
         _ spec: ParameterSpec, elements: Range<Int>, as dtype: DType,
         into destination: UnsafeMutableRawBufferPointer
@@ -136,8 +138,8 @@ extension PretrainedModel {
 
     /// The model with its weights in host memory, for inference and tests.
     ///
-    /// The files are checked before any memory is taken, so that a configuration that promises more than
-    /// they hold costs nothing.
+    /// The files are checked before any memory is taken, so that a configuration that promises more
+    /// than they hold costs nothing.
     public func makeModel(dtype: DType) throws(FileError) -> any LanguageModel {
         let model = family.makeModel()
         _ = try check(model.store.parameters.map(\.spec))

@@ -4,8 +4,8 @@ internal import ApusFormats
 /// Where a parameter's values stand in a file.
 struct WeightLocation {
     var entry: TensorEntry
-    /// Rows of each head whose pairs stand side by side in the file and half a head apart in the model;
-    /// nil: as they are.
+    /// Rows of each head whose pairs stand side by side in the file and half a head apart in the
+    /// model; nil: as they are.
     var interleavedHeadRows: Int?
 }
 
@@ -54,8 +54,8 @@ struct GGUFNames: WeightNames {
 
     func location(of parameter: String, in source: any TensorSource) -> WeightLocation? {
         guard let name = fileName(parameter), let entry = source.entry(name) else { return nil }
-        // Only the llama architecture rotates neighbouring rows; the others are stored as HuggingFace has
-        // them.
+        // Only the llama architecture rotates neighbouring rows; the others are stored as
+        // HuggingFace has them.
         let isRotated = name.contains(".attn_q.") || name.contains(".attn_k.")
         let interleaved = architecture == "llama" && isRotated
         return WeightLocation(entry: entry, interleavedHeadRows: interleaved ? headWidth : nil)

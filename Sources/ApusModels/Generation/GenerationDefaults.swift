@@ -29,7 +29,9 @@ public struct GenerationDefaults: Sendable, Hashable {
         }
     }
 
-    private static func ids(_ key: String, _ reader: ConfigurationReader) throws(FileError) -> Set<Int> {
+    private static func ids(_ key: String, _ reader: ConfigurationReader) throws(FileError) -> Set<
+        Int
+    > {
         guard let value = reader.value(key) else { return [] }
         let numbers = (value.arrayValue ?? [value]).compactMap(\.intValue).filter { $0 >= 0 }
         guard numbers.count == value.arrayValue?.count ?? 1 else {

@@ -3,14 +3,16 @@ public import ApusTensor
 
 /// How the next token is chosen: the warpers of HuggingFace's `generate`, in its order.
 public struct SamplingOptions: Sendable, Hashable {
-    /// Logits of tokens that occurred before are divided by this when positive, multiplied when negative.
+    /// Logits of tokens that occurred before are divided by this when positive, multiplied when
+    /// negative.
     /// Source: Keskar et al.: "CTRL" (2019), 4.1.
     public var repetitionPenalty = 1.0
     /// What logits are divided by; 0 takes the most likely token.
     public var temperature = 0.0
     /// Only so many of the most likely tokens, and what is as likely as the last of them.
     public var topK: Int?
-    /// Only the most likely tokens that together reach this probability. Source: Holtzman et al. (2019).
+    /// Only the most likely tokens that together reach this probability. Source: Holtzman et al.
+    /// (2019).
     public var topP: Double?
     /// Only tokens with at least this share of the most likely one's probability.
     public var minP: Double?
@@ -39,8 +41,8 @@ public struct Sampler: Sendable {
     public let options: SamplingOptions
     private var random: SplitMix64
 
-    /// - stream: rows of a batch draw from sequences of their own, so that a row's tokens depend neither
-    ///   on the other rows nor on their number
+    /// - stream: rows of a batch draw from sequences of their own, so that a row's tokens depend
+    ///   neither on the other rows nor on their number
     public init(_ options: SamplingOptions, seed: UInt64, stream: Int = 0) {
         precondition(options.problem == nil, "Sampler: \(options.problem ?? "")")
         self.options = options
@@ -55,7 +57,8 @@ public struct Sampler: Sendable {
         let cumulative = scores.softmax().to(.float64).cumulativeSum(-1)
         let count = cumulative.size(0)
         let threshold = Double.random(in: 0..<1, using: &random) * cumulative[count - 1].item()
-        // The first token whose cumulated probability passes the threshold; those of probability 0 never.
+        // The first token whose cumulated probability passes the threshold; those of probability 0
+        // never.
         let drawn = cumulative.isLessOrEqual(to: threshold).to(.int64).sum().intItem()
         return min(drawn, count - 1)
     }
@@ -87,7 +90,8 @@ public struct Sampler: Sendable {
         return scores.scatter(0, index: ids, source: new)
     }
 
-    /// Drops the unlikely tokens that together have at most 1 - topP; the most likely one always stays.
+    /// Drops the unlikely tokens that together have at most 1 - topP; the most likely one always
+    /// stays.
     private func nucleus(_ scores: Tensor, _ topP: Double) -> Tensor {
         let (values, order) = scores.sorted()
         let tail = values.softmax().cumulativeSum(-1).isLessOrEqual(to: 1 - topP)

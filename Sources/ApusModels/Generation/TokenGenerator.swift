@@ -45,8 +45,8 @@ public struct TokenGenerator {
     ///
     /// - onToken: called with each row's new token at once; false ends that row
     ///
-    /// Throws ``GenerationError`` for prompts that the model cannot take, and `TensorError` when memory
-    /// runs out.
+    /// Throws ``GenerationError`` for prompts that the model cannot take, and `TensorError` when
+    /// memory runs out.
     public func generate(
         _ prompts: [[Int]], onToken: (_ row: Int, _ id: Int) -> Bool = { _, _ in true }
     ) throws -> [GeneratedRow] {
@@ -70,7 +70,8 @@ public struct TokenGenerator {
             }
             if let id = prompt.first(where: { !(0..<model.vocabularySize).contains($0) }) {
                 throw GenerationError(
-                    summary: "token \(id) is not in the model's vocabulary of \(model.vocabularySize)",
+                    summary:
+                        "token \(id) is not in the model's vocabulary of \(model.vocabularySize)",
                     likelyCause: "the tokenizer belongs to another model")
             }
             if let limit = model.positionLimit, prompt.count > limit {
@@ -165,7 +166,8 @@ private struct PaddedBatch {
         self.length = length
     }
 
-    /// What the forward pass of a step knows: the whole prompts in step 0, one token a row afterwards.
+    /// What the forward pass of a step knows: the whole prompts in step 0, one token a row
+    /// afterwards.
     func context(step: Int, cache: KeyValueCache) -> SequenceContext {
         var context = SequenceContext(cache: cache)
         guard padding.contains(where: { $0 > 0 }) else { return context }

@@ -15,7 +15,8 @@ struct AttentionMask {
         let past = context.cache?.length ?? 0
         let keyLength = past + length
         let isWindowed = window.map { $0 < keyLength } ?? false
-        let needsMask = context.documents != nil || isWindowed || context.keyIsValid != nil || past > 0
+        let needsMask =
+            context.documents != nil || isWindowed || context.keyIsValid != nil || past > 0
         // One new token sees all that is cached.
         if !needsMask || (length == 1 && !isWindowed && context.keyIsValid == nil) {
             mask = nil

@@ -53,7 +53,8 @@ public struct RotaryConfiguration: Sendable, Hashable {
         switch scaling {
         case nil: plain(theta)
         case .linear(let factor): plain(theta).map { $0 / factor }
-        case .dynamic(let factor, let trained): plain(dynamicTheta(factor, max(length, trained), trained))
+        case .dynamic(let factor, let trained):
+            plain(dynamicTheta(factor, max(length, trained), trained))
         case .llama3(let factor, let low, let high, let trained):
             plain(theta).map { llama3($0, factor, low, high, Double(trained)) }
         case .yarn(let yarn): self.yarn(yarn)
@@ -128,7 +129,9 @@ extension RotaryConfiguration {
         let kind = try reader.string("rope_type") ?? older
         if kind == "default" { return nil }
         let factor = try reader.double("factor", default: 1)
-        guard factor > 0 else { throw reader.unsupported("factor", "\(factor)", allowed: "positive ones") }
+        guard factor > 0 else {
+            throw reader.unsupported("factor", "\(factor)", allowed: "positive ones")
+        }
         let trained = try reader.size(
             "original_max_position_embeddings", upTo: ConfigurationReader.Limit.length,
             default: maximumLength)
@@ -139,9 +142,11 @@ extension RotaryConfiguration {
             let low = try reader.double("low_freq_factor", default: 1)
             let high = try reader.double("high_freq_factor", default: 4)
             guard low > 0, high > low else {
-                throw reader.unsupported("high_freq_factor", "\(high)", allowed: "more than low_freq_factor")
+                throw reader.unsupported(
+                    "high_freq_factor", "\(high)", allowed: "more than low_freq_factor")
             }
-            return .llama3(factor: factor, lowFrequency: low, highFrequency: high, trainedLength: trained)
+            return .llama3(
+                factor: factor, lowFrequency: low, highFrequency: high, trainedLength: trained)
         case "yarn":
             return .yarn(try YaRN(reader, trainedLength: trained, maximumLength: maximumLength))
         default:
@@ -195,6 +200,7 @@ public struct RotaryTables {
         sines = (angles.sin() * configuration.amplitude).to(precision)
     }
 
-    /// Rotates queries or keys `[batch, heads, length, width]`; component i pairs with i + width / 2.
+    /// Rotates queries or keys `[batch, heads, length, width]`; component i pairs with i + width /
+    /// 2.
     func rotate(_ x: Tensor) -> Tensor { x.rotated(cosines: cosines, sines: sines) }
 }
