@@ -10,6 +10,9 @@ public protocol LanguageModel: AnyObject {
     var positionLimit: Int? { get }
     var layerCount: Int { get }
 
+    /// Logits are bent into this range on both sides (Gemma 2); nil: not at all.
+    var logitSoftCap: Double? { get }
+
     /// Tokens `[batch, length]` (int64) -> `[batch, length, width]` after the last norm.
     func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor
 
@@ -18,13 +21,19 @@ public protocol LanguageModel: AnyObject {
 }
 
 extension LanguageModel {
+    public var logitSoftCap: Double? { nil }
+
     /// Tokens `[batch, length]` -> logits `[batch, length, vocabulary]`.
     public func logits(_ tokens: Tensor, _ context: SequenceContext = SequenceContext()) -> Tensor {
         logits(ofHidden: hiddenStates(tokens, context))
     }
 
     /// Hidden states `[..., width]` -> logits `[..., vocabulary]`.
-    func logits(ofHidden hidden: Tensor) -> Tensor { hidden.linear(weight: head) }
+    func logits(ofHidden hidden: Tensor) -> Tensor {
+        let logits = hidden.linear(weight: head)
+        guard let logitSoftCap else { return logits }
+        return (logits / logitSoftCap).tanh() * logitSoftCap
+    }
 
     /// The sum of the losses of all tokens that have a label, each label belonging to its own
     /// position: the model predicts label i from the tokens before it.
@@ -38,7 +47,8 @@ extension LanguageModel {
         let hidden = hiddenStates(tokens, context).slice(1, 0..<length - 1)
         let width = hidden.size(-1)
         let targets = labels.slice(1, 1..<length).reshape(-1)
-        return languageModelLoss(hidden: hidden.reshape(-1, width), head: head, labels: targets)
+        return languageModelLoss(
+            hidden: hidden.reshape(-1, width), head: head, labels: targets, softCap: logitSoftCap)
     }
 }
 

@@ -8,8 +8,8 @@ import Testing
 /// Every model folder computes what transformers computes with it.
 @Suite struct FamilyTests {
     @Test func thereAreFixtures() {
-        #expect(ModelFixture.all.count >= 14)
-        #expect(ModelFixture.continued.count >= 13)
+        #expect(ModelFixture.all.count >= 24)
+        #expect(ModelFixture.continued.count >= 22)
     }
 
     @Test(arguments: ModelFixture.all)
@@ -18,8 +18,10 @@ import Testing
         let batch = try tokens(fixture.expected()["input_ids"])
         let logits = withoutGradient { model.logits(batch) }
         #expect(logits.shape == [2, 20, model.vocabularySize])
-        let difference = largestDifference(logits.floats(), try fixture.logits())
-        #expect(difference < 1e-5)
+        let expected = try fixture.logits()
+        let largest = expected.map(abs).max() ?? 0
+        // Gemma's logits are several times larger than the others'.
+        #expect(largestDifference(logits.floats(), expected) < max(1e-5, 1e-6 * largest))
     }
 
     @Test(arguments: ModelFixture.all)

@@ -61,7 +61,7 @@ import Testing
         Fault("hidden_act", "relu", "hidden_act is relu, which Apus cannot compute"),
         Fault("model_type", "lama", "model_type is lama"),
         Fault("model_type", .null, "the key model_type is missing"),
-        Fault("rope_parameters", ["rope_type": "longrope"], "rope_type is longrope"),
+        Fault("rope_parameters", ["rope_type": "spiral"], "rope_type is spiral"),
         Fault("rope_parameters", ["rope_theta": 0], "rotary base 0"),
         Fault("tie_word_embeddings", "no", "should be true or false"),
     ]

@@ -6,7 +6,10 @@ import Testing
 
 /// Several documents in a row, and padding: nothing may leak from one to another.
 @Suite struct PackingTests {
-    static let families = ["llama-tied", "llama-rope-llama3", "mistral-sliding", "qwen3", "gpt2"]
+    static let families = [
+        "llama-tied", "llama-rope-llama3", "mistral-sliding", "qwen3", "gpt2", "smollm3", "gemma2",
+        "gemma3", "phi3", "olmo2", "gpt-neox", "qwen3-moe",
+    ]
 
     private static let documents = [
         [5, 17, 99, 23, 64], [31, 8, 77, 12, 45, 90, 3, 61], [110, 56, 20],

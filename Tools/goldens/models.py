@@ -19,8 +19,9 @@ import sys
 import torch
 from safetensors.torch import save_file
 from transformers import (
-    AutoModelForCausalLM, GenerationConfig, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config,
-    Qwen3Config)
+    AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GenerationConfig, GPT2Config,
+    GPTNeoXConfig, LlamaConfig, MistralConfig, MixtralConfig, Olmo2Config, Phi3Config, Qwen2Config,
+    Qwen3Config, Qwen3MoeConfig, SmolLM3Config)
 
 from shared import MODELS, randomize, rounded, write_json
 
@@ -30,6 +31,10 @@ DECODER = dict(
     vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
     num_key_value_heads=2, intermediate_size=48, max_position_embeddings=64, rms_norm_eps=1e-5,
     bos_token_id=1, eos_token_id=2, attention_dropout=0.0)
+NEOX = dict(
+    vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+    intermediate_size=48, max_position_embeddings=64, bos_token_id=1, eos_token_id=2,
+    attention_dropout=0.0, hidden_dropout=0.0)
 
 
 def llama(**changes):
@@ -73,10 +78,43 @@ CONFIGS = {
     "gpt2": GPT2Config(
         vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=64, resid_pdrop=0.0,
         embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=1, eos_token_id=2),
+    # Every second layer without rotation.
+    "smollm3": SmolLM3Config(
+        **DECODER, pad_token_id=0, no_rope_layer_interval=2, use_sliding_window=False,
+        tie_word_embeddings=True),
+    # Caps and the window low enough to matter; the scale of scores other than 1 / sqrt(head_dim).
+    "gemma2": Gemma2Config(
+        **DECODER, pad_token_id=0, head_dim=16, query_pre_attn_scalar=24, sliding_window=6,
+        attn_logit_softcapping=4.0, final_logit_softcapping=12.0),
+    "gemma3": Gemma3TextConfig(
+        **{**DECODER, "num_hidden_layers": 3}, pad_token_id=0, head_dim=16,
+        query_pre_attn_scalar=24, sliding_window=6, sliding_window_pattern=3),
+    "phi3": Phi3Config(
+        **DECODER, pad_token_id=0, sliding_window=6, resid_pdrop=0.0,
+        rope_parameters={"rope_theta": 10000.0, "rope_type": "default",
+                         "partial_rotary_factor": 0.5}),
+    # The batch is longer than the original length: the long factors apply.
+    "phi3-longrope": Phi3Config(
+        **DECODER, pad_token_id=0, original_max_position_embeddings=8,
+        rope_parameters={"rope_theta": 10000.0, "rope_type": "longrope",
+                         "short_factor": [1.0, 1.1, 1.3, 1.5],
+                         "long_factor": [1.5, 2.5, 4.0, 8.0],
+                         "original_max_position_embeddings": 8}),
+    "olmo2": Olmo2Config(**DECODER, pad_token_id=0, tie_word_embeddings=False),
+    "gpt-neox": GPTNeoXConfig(
+        **NEOX, rope_parameters={"rope_theta": 10000.0, "rope_type": "default",
+                                 "partial_rotary_factor": 0.5}),
+    "gpt-neox-sequential": GPTNeoXConfig(**NEOX, use_parallel_residual=False),
+    "mixtral": MixtralConfig(
+        **DECODER, num_local_experts=4, num_experts_per_tok=2, tie_word_embeddings=False),
+    # The first layer dense, the second one with experts.
+    "qwen3-moe": Qwen3MoeConfig(
+        **DECODER, head_dim=16, moe_intermediate_size=24, num_experts=4, num_experts_per_tok=2,
+        norm_topk_prob=True, mlp_only_layers=[0], tie_word_embeddings=False),
 }
 # Frequencies of dynamic scaling depend on the current length, so a cached continuation and an
 # uncached one differ by design: no continuation is recorded.
-WITHOUT_CONTINUATION = {"llama-rope-dynamic"}
+WITHOUT_CONTINUATION = {"llama-rope-dynamic", "phi3-longrope"}
 
 
 def write_old_style(folder):
@@ -129,6 +167,28 @@ def confident_continuation(model, seed):
     raise SystemExit("no prompt with a clear continuation")
 
 
+def file_gradients(model):
+    """Norms of gradients by the names of the file, where each expert's matrices stand alone."""
+    is_mixtral = model.config.model_type == "mixtral"
+    names = ("w1", "w3", "w2") if is_mixtral else ("gate_proj", "up_proj", "down_proj")
+    norms = {}
+    for name, parameter in model.named_parameters():
+        if is_mixtral:
+            name = name.replace(".mlp.", ".block_sparse_moe.")
+        if model.config.model_type == "gpt_neox":
+            name = name.replace("lm_head.", "embed_out.")
+        path, _, last = name.rpartition(".")
+        if not path.endswith(".experts"):
+            norms[name] = rounded(parameter.grad.norm())
+            continue
+        for expert, gradient in enumerate(parameter.grad):
+            parts = [gradient] if last == "down_proj" else gradient.chunk(2)
+            titles = names[2:] if last == "down_proj" else names[:2]
+            for title, part in zip(titles, parts, strict=True):
+                norms[f"{path}.{expert}.{title}.weight"] = rounded(part.norm())
+    return norms
+
+
 def make(name, seed):
     folder = MODELS / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -146,7 +206,7 @@ def make(name, seed):
     ids, labels = batch(seed)
     output = model(input_ids=ids, labels=labels, use_cache=False)
     output.loss.backward()
-    norms = {n: rounded(p.grad.norm()) for n, p in model.named_parameters()}
+    norms = file_gradients(model)
     save_file({"logits": output.logits.detach().contiguous()}, folder / "expected.safetensors")
     expected = {
         "input_ids": ids.tolist(),

@@ -3,14 +3,6 @@ public import ApusNN
 public import ApusTensor
 
 public struct GPT2Configuration: Sendable, Hashable {
-    public enum Activation: String, Sendable {
-        case gelu
-        case geluTanh = "gelu_new"
-        case geluPytorchTanh = "gelu_pytorch_tanh"
-        case relu
-        case silu
-    }
-
     public var vocabularySize: Int
     public var width: Int
     public var feedForwardWidth: Int
@@ -131,15 +123,7 @@ struct GPT2Block {
     }
 
     private func feedForward(_ x: Tensor, _ context: SequenceContext) -> Tensor {
-        let inner = up(x)
-        let activated =
-            switch configuration.activation {
-            case .gelu: inner.gelu()
-            case .geluTanh, .geluPytorchTanh: inner.geluTanh()
-            case .relu: inner.relu()
-            case .silu: inner.silu()
-            }
-        return down(activated)
+        down(configuration.activation(up(x)))
             .dropout(configuration.residualDropout, isTraining: context.isTraining)
     }
 }
@@ -161,31 +145,15 @@ extension GPT2Configuration {
         maximumLength = try reader.size(
             "n_positions", upTo: ConfigurationReader.Limit.rows, default: 1024)
         normEpsilon = try reader.magnitude("layer_norm_epsilon", default: 1e-5)
-        let name = try reader.string("activation_function") ?? "gelu_new"
-        guard let activation = Activation(rawValue: name) else {
-            throw reader.unsupported(
-                "activation_function", name,
-                allowed: "gelu_new, gelu_pytorch_tanh, gelu, relu, silu")
-        }
-        self.activation = activation
-        embeddingDropout = try Self.probability("embd_pdrop", reader)
-        attentionDropout = try Self.probability("attn_pdrop", reader)
-        residualDropout = try Self.probability("resid_pdrop", reader)
+        activation = try reader.activation("activation_function", default: .geluNew)
+        embeddingDropout = try reader.probability("embd_pdrop", default: 0.1)
+        attentionDropout = try reader.probability("attn_pdrop", default: 0.1)
+        residualDropout = try reader.probability("resid_pdrop", default: 0.1)
         tiesEmbeddings = try reader.bool("tie_word_embeddings", default: true)
         scalesAttention = try reader.bool("scale_attn_weights", default: true)
         initializerDeviation = try reader.magnitude("initializer_range", default: 0.02)
         if try reader.bool("scale_attn_by_inverse_layer_idx", default: false) {
             throw reader.unsupported("scale_attn_by_inverse_layer_idx", "true", allowed: "false")
         }
-    }
-
-    private static func probability(
-        _ key: String, _ reader: ConfigurationReader
-    ) throws(FileError) -> Double {
-        let value = try reader.double(key, default: 0.1)
-        guard (0..<1).contains(value) else {
-            throw reader.unsupported(key, "\(value)", allowed: "probabilities below 1")
-        }
-        return value
     }
 }

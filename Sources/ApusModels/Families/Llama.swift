@@ -2,7 +2,8 @@ internal import ApusBase
 public import ApusNN
 public import ApusTensor
 
-/// What the decoders of the Llama kind differ in: Llama 2 and 3, SmolLM2, Mistral, Qwen2, Qwen3.
+/// What the decoders of the Llama kind differ in: Llama 2 and 3, SmolLM2 and 3, Mistral, Qwen2 and
+/// 3.
 public struct LlamaConfiguration: Sendable, Hashable {
     public var vocabularySize: Int
     public var width: Int
@@ -23,6 +24,8 @@ public struct LlamaConfiguration: Sendable, Hashable {
     public var normalizesQueriesAndKeys = false
     /// How far back a layer's queries see; nil: all the way.
     public var windows: [Int?]
+    /// SmolLM3: layers in which positions do not enter (Yang et al.: "Rope to Nope", 2025).
+    public var layersWithoutRotation: Set<Int> = []
     public var initializerDeviation = 0.02
 }
 
@@ -34,6 +37,7 @@ public final class Llama: LanguageModel {
     public let store: ParameterStore
     private let embedding: Embedding
     private let blocks: [LlamaBlock]
+    private let units: [Unit]
     private let norm: RMSNorm
     private let output: Parameter?
 
@@ -46,9 +50,9 @@ public final class Llama: LanguageModel {
         let model = store.root["model"]
         embedding = Embedding(
             shape.0, shape.1, initializer: initializer, in: model["embed_tokens"].asUnit())
-        blocks = (0..<configuration.layerCount).map {
-            LlamaBlock(configuration, layer: $0, in: model["layers"][$0].asUnit())
-        }
+        let scopes = (0..<configuration.layerCount).map { model["layers"][$0].asUnit() }
+        blocks = scopes.enumerated().map { LlamaBlock(configuration, layer: $0, in: $1) }
+        units = scopes.map(\.unit)
         let last = store.root["lm_head"].asUnit()
         norm = RMSNorm(
             configuration.width, epsilon: configuration.normEpsilon,
@@ -78,7 +82,11 @@ public final class Llama: LanguageModel {
                 masks[window]
                 ?? AttentionMask(context, length: length, window: window, device: tokens.device)
             masks[window] = mask
-            x = block(x, tables, mask, context.cache)
+            let isRotated = !configuration.layersWithoutRotation.contains(layer)
+            let pass = LayerPass(
+                tables: isRotated ? tables : nil, mask: mask, cache: context.cache,
+                isTraining: context.isTraining)
+            x = units[layer].run([x]) { block($0[0], pass) }
         }
         context.cache?.advance()
         return norm(x)
@@ -86,15 +94,13 @@ public final class Llama: LanguageModel {
 }
 
 /// `x + attention(norm(x))`, then `x + feedForward(norm(x))`.
-struct LlamaBlock {
-    private let unit: Unit
+struct LlamaBlock: DecoderBlock {
     private let inputNorm: RMSNorm
     private let attention: LlamaAttention
     private let feedForwardNorm: RMSNorm
     private let feedForward: LlamaFeedForward
 
     init(_ c: LlamaConfiguration, layer: Int, in scope: Scope) {
-        unit = scope.unit
         // In the order of transformers, by which files are cut.
         attention = LlamaAttention(c, layer: layer, in: scope["self_attn"])
         feedForward = LlamaFeedForward(c, in: scope["mlp"])
@@ -103,23 +109,16 @@ struct LlamaBlock {
             c.width, epsilon: c.normEpsilon, in: scope["post_attention_layernorm"])
     }
 
-    func callAsFunction(
-        _ x: Tensor, _ tables: RotaryTables, _ mask: AttentionMask, _ cache: KeyValueCache?
-    ) -> Tensor {
-        unit.run([x]) { inputs in
-            let attended = inputs[0] + attention(inputNorm(inputs[0]), tables, mask, cache)
-            return attended + feedForward(feedForwardNorm(attended))
-        }
+    func callAsFunction(_ x: Tensor, _ pass: LayerPass) -> Tensor {
+        let attended = x + attention(inputNorm(x), pass)
+        return attended + feedForward(feedForwardNorm(attended))
     }
 }
 
 struct LlamaAttention {
     private let query, key, value, output: Linear
     private let queryNorm, keyNorm: RMSNorm?
-    private let layer: Int
-    private let headCount: Int
-    private let keyValueHeadCount: Int
-    private let headWidth: Int
+    private let heads: AttentionHeads
 
     init(_ c: LlamaConfiguration, layer: Int, in scope: Scope) {
         let initializer = Initializer.normal(standardDeviation: c.initializerDeviation)
@@ -138,28 +137,16 @@ struct LlamaAttention {
         }
         queryNorm = norm("q_norm")
         keyNorm = norm("k_norm")
-        self.layer = layer
-        headCount = c.headCount
-        keyValueHeadCount = c.keyValueHeadCount
-        headWidth = c.headWidth
+        heads = AttentionHeads(
+            layer: layer, headCount: c.headCount, keyValueHeadCount: c.keyValueHeadCount,
+            width: c.headWidth)
     }
 
-    func callAsFunction(
-        _ x: Tensor, _ tables: RotaryTables, _ mask: AttentionMask, _ cache: KeyValueCache?
-    ) -> Tensor {
-        let (batch, length) = (x.size(0), x.size(1))
-        func heads(_ projected: Tensor, _ count: Int, _ norm: RMSNorm?) -> Tensor {
-            let split = projected.reshape(batch, length, count, headWidth)
-            return (norm?(split) ?? split).transpose(1, 2)
-        }
-        let queries = tables.rotate(heads(query(x), headCount, queryNorm))
-        var keys = tables.rotate(heads(key(x), keyValueHeadCount, keyNorm))
-        var values = heads(value(x), keyValueHeadCount, nil)
-        if let cache { (keys, values) = cache.append(layer: layer, key: keys, value: values) }
-        let isGrouped = headCount != keyValueHeadCount
-        let mixed = queries.attention(
-            key: keys, value: values, options: mask.options(length: length, isGrouped: isGrouped))
-        return output(mixed.transpose(1, 2).reshape(batch, length, headCount * headWidth))
+    func callAsFunction(_ x: Tensor, _ pass: LayerPass) -> Tensor {
+        let queries = heads.split(query(x), heads.headCount, queryNorm?.callAsFunction)
+        let keys = heads.split(key(x), heads.keyValueHeadCount, keyNorm?.callAsFunction)
+        let values = heads.split(value(x), heads.keyValueHeadCount)
+        return output(heads.attend(pass.rotate(queries), pass.rotate(keys), values, pass))
     }
 }
 
@@ -184,9 +171,9 @@ struct LlamaFeedForward {
 // MARK: - config.json
 
 extension LlamaConfiguration {
-    static let modelTypes = ["llama", "mistral", "qwen2", "qwen3"]
+    static let modelTypes = ["llama", "mistral", "qwen2", "qwen3", "smollm3"]
 
-    /// Reads the config.json of a `llama`, `mistral`, `qwen2` or `qwen3` model.
+    /// Reads the config.json of a model of one of these types.
     init(_ reader: ConfigurationReader, modelType: String) throws(FileError) {
         let act = try reader.string("hidden_act") ?? "silu"
         guard act == "silu" else { throw reader.unsupported("hidden_act", act, allowed: "silu") }
@@ -209,8 +196,10 @@ extension LlamaConfiguration {
             "max_position_embeddings", upTo: ConfigurationReader.Limit.length,
             default: lengths[modelType] ?? 32_768)
         rotary = try RotaryConfiguration(
-            reader, width: headWidth, maximumLength: maximumLength, defaultTheta: 10_000)
-        tiesEmbeddings = try reader.bool("tie_word_embeddings", default: false)
+            reader, width: headWidth, maximumLength: maximumLength,
+            defaultTheta: modelType == "smollm3" ? 2_000_000 : 10_000)
+        tiesEmbeddings = try reader.bool(
+            "tie_word_embeddings", default: modelType == "smollm3")
         initializerDeviation = try reader.magnitude("initializer_range", default: 0.02)
         windows = try Self.windows(reader, modelType: modelType, layerCount: layerCount)
         let attentionBias = try reader.bool("attention_bias", default: false)
@@ -218,6 +207,25 @@ extension LlamaConfiguration {
         outputBias = modelType == "qwen2" ? false : attentionBias
         feedForwardBias = try reader.bool("mlp_bias", default: false)
         normalizesQueriesAndKeys = modelType == "qwen3"
+        if modelType == "smollm3" {
+            layersWithoutRotation = try Self.layersWithoutRotation(reader, layerCount: layerCount)
+        }
+    }
+
+    /// SmolLM3: the layers that `no_rope_layers` gives a 0, else every fourth one.
+    private static func layersWithoutRotation(
+        _ reader: ConfigurationReader, layerCount: Int
+    ) throws(FileError) -> Set<Int> {
+        let interval = try reader.size("no_rope_layer_interval", default: 4)
+        guard let list = reader.value("no_rope_layers") else {
+            return Set((0..<layerCount).filter { ($0 + 1).isMultiple(of: interval) })
+        }
+        let flags = (list.arrayValue ?? []).compactMap(\.intValue)
+        guard flags.count >= layerCount, flags.allSatisfy({ $0 == 0 || $0 == 1 }) else {
+            throw FileError(
+                reader.path, "no_rope_layers should be a list of \(layerCount) zeros and ones")
+        }
+        return Set((0..<layerCount).filter { flags[$0] == 0 })
     }
 
     /// Mistral: one window for all layers. Qwen: only when switched on, from `max_window_layers`

@@ -54,6 +54,14 @@ struct ConfigurationReader {
         return number
     }
 
+    func probability(_ key: String, default fallback: Double) throws(FileError) -> Double {
+        let value = try double(key, default: fallback)
+        guard (0..<1).contains(value) else {
+            throw unsupported(key, "\(value)", allowed: "probabilities below 1")
+        }
+        return value
+    }
+
     /// The width of each head, and that all heads together have a sensible width.
     func headWidth(heads: Int, default fallback: Int) throws(FileError) -> Int {
         let width = try size("head_dim", default: fallback)

@@ -5,8 +5,15 @@ public import ApusNN
 public enum ModelFamily: Sendable, Hashable {
     case llama(LlamaConfiguration)
     case gpt2(GPT2Configuration)
+    case gptNeoX(GPTNeoXConfiguration)
+    case gemma(GemmaConfiguration)
+    case olmo2(OLMo2Configuration)
+    case phi3(Phi3Configuration)
+    case mixture(MixtureConfiguration)
 
-    public static let modelTypes = (LlamaConfiguration.modelTypes + ["gpt2"]).sorted()
+    public static let modelTypes =
+        (["gpt2", "gpt_neox", "olmo2", "phi3"] + LlamaConfiguration.modelTypes
+        + GemmaConfiguration.modelTypes + MixtureConfiguration.modelTypes).sorted()
 
     /// Reads a config.json. Throws for a kind that is not known and for whatever could not be
     /// computed as the file demands.
@@ -15,6 +22,13 @@ public enum ModelFamily: Sendable, Hashable {
         guard let type = try reader.string("model_type") else { throw reader.missing("model_type") }
         switch type {
         case "gpt2": self = .gpt2(try GPT2Configuration(reader))
+        case "gpt_neox": self = .gptNeoX(try GPTNeoXConfiguration(reader))
+        case "olmo2": self = .olmo2(try OLMo2Configuration(reader))
+        case "phi3": self = .phi3(try Phi3Configuration(reader))
+        case let type where GemmaConfiguration.modelTypes.contains(type):
+            self = .gemma(try GemmaConfiguration(reader, modelType: type))
+        case let type where MixtureConfiguration.modelTypes.contains(type):
+            self = .mixture(try MixtureConfiguration(reader, modelType: type))
         case let type where LlamaConfiguration.modelTypes.contains(type):
             self = .llama(try LlamaConfiguration(reader, modelType: type))
         default:
@@ -28,6 +42,11 @@ public enum ModelFamily: Sendable, Hashable {
         switch self {
         case .llama(let configuration): Llama(configuration, store: store)
         case .gpt2(let configuration): GPT2(configuration, store: store)
+        case .gptNeoX(let configuration): configuration.makeModel(in: store)
+        case .gemma(let configuration): configuration.makeModel(in: store)
+        case .olmo2(let configuration): configuration.makeModel(in: store)
+        case .phi3(let configuration): configuration.makeModel(in: store)
+        case .mixture(let configuration): configuration.makeModel(in: store)
         }
     }
 }

@@ -18,7 +18,11 @@ protocol WeightNames {
 
 /// HuggingFace's names: the model's own, with or without the outermost prefix.
 struct HuggingFaceNames: WeightNames {
-    static let prefixes = ["model.", "transformer."]
+    private static let buffers = [
+        "rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias",
+        ".attention.masked_bias",
+    ]
+    static let prefixes = ["model.", "transformer.", "gpt_neox."]
 
     func location(of parameter: String, in source: any TensorSource) -> WeightLocation? {
         if let entry = source.entry(parameter) { return WeightLocation(entry: entry) }
@@ -31,8 +35,7 @@ struct HuggingFaceNames: WeightNames {
 
     /// Buffers that old files carry, and the second name of a tied head.
     func isExpectedExtra(_ name: String) -> Bool {
-        name.hasSuffix("rotary_emb.inv_freq") || name.hasSuffix(".attn.bias")
-            || name.hasSuffix(".attn.masked_bias") || name == "lm_head.weight"
+        Self.buffers.contains { name.hasSuffix($0) } || name == "lm_head.weight"
     }
 }
 

@@ -40,6 +40,15 @@ struct AttentionMask {
         mask = visible
     }
 
+    /// The mask as a tensor `[batch or 1, 1, length, keyLength]`; nil where everything is seen.
+    func explicit(length: Int, keyLength: Int, device: Device) -> Tensor? {
+        if mask != nil || length == 1 { return mask }
+        let keys = Tensor.arange(0, Double(keyLength), dtype: .int64, device: device)
+        let queries = keys.slice(0, keyLength - length..<keyLength).unsqueeze(-1)
+        let visible = keys.unsqueeze(0).isLessOrEqual(to: queries)
+        return visible.unsqueeze(0).unsqueeze(0)
+    }
+
     func options(length: Int, isGrouped: Bool) -> Tensor.AttentionOptions {
         var options = Tensor.AttentionOptions()
         options.mask = mask

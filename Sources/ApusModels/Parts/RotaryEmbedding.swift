@@ -18,6 +18,18 @@ public struct RotaryConfiguration: Sendable, Hashable {
         case llama3(factor: Double, lowFrequency: Double, highFrequency: Double, trainedLength: Int)
         /// Peng et al.: "YaRN" (2023).
         case yarn(YaRN)
+        /// Ding et al.: "LongRoPE" (2024): a divisor for each frequency, found by search.
+        case longRope(LongRoPE)
+    }
+
+    public struct LongRoPE: Sendable, Hashable {
+        /// Divisors up to the trained length.
+        public var short: [Double]
+        /// Divisors beyond it.
+        public var long: [Double]
+        public var trainedLength: Int
+        /// What cosines and sines are multiplied by.
+        public var attentionFactor: Double
     }
 
     public struct YaRN: Sendable, Hashable {
@@ -43,6 +55,7 @@ public struct RotaryConfiguration: Sendable, Hashable {
 
     /// What cosines and sines are multiplied by.
     var amplitude: Double {
+        if case .longRope(let longRope) = scaling { return longRope.attentionFactor }
         guard case .yarn(let yarn) = scaling else { return 1 }
         if let given = yarn.attentionFactor { return given }
         return yarn.factor > 1 ? 0.1 * log(yarn.factor) + 1 : 1
@@ -58,6 +71,9 @@ public struct RotaryConfiguration: Sendable, Hashable {
         case .llama3(let factor, let low, let high, let trained):
             plain(theta).map { llama3($0, factor, low, high, Double(trained)) }
         case .yarn(let yarn): self.yarn(yarn)
+        case .longRope(let scaling):
+            zip(plain(theta), length > scaling.trainedLength ? scaling.long : scaling.short)
+                .map { $0 / $1 }
         }
     }
 
@@ -103,27 +119,51 @@ public struct RotaryConfiguration: Sendable, Hashable {
 
 extension RotaryConfiguration {
     /// Reads `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (before).
-    init(_ reader: ConfigurationReader, width: Int, maximumLength: Int, defaultTheta: Double)
-        throws(FileError)
-    {
+    ///
+    /// - width: of a head; `partial_rotary_factor` tells how much of it is rotated
+    init(
+        _ reader: ConfigurationReader, width: Int, maximumLength: Int, defaultTheta: Double,
+        defaultPart: Double = 1
+    ) throws(FileError) {
         // No `??` with a throwing right side: it loses the type of the error.
         var parameters = try reader.object("rope_parameters")
         if parameters == nil { parameters = try reader.object("rope_scaling") }
-        let outer = try reader.double("rope_theta", default: defaultTheta)
-        var theta = outer
-        if let parameters { theta = try parameters.double("rope_theta", default: outer) }
-        guard theta > 1, width > 0, width.isMultiple(of: 2) else {
-            throw FileError(reader.path, "rotary base \(theta) with head width \(width)")
+        let theta = try reader.double("rope_theta", default: defaultTheta)
+        let part = try reader.double("partial_rotary_factor", default: defaultPart)
+        try self.init(
+            parameters, outer: reader, width: width, maximumLength: maximumLength,
+            defaults: (theta: theta, part: part))
+    }
+
+    /// - parameters: the object with the scaling, where there is one
+    /// - outer: the whole configuration
+    init(
+        _ parameters: ConfigurationReader?, outer: ConfigurationReader, width: Int,
+        maximumLength: Int, defaults: (theta: Double, part: Double)
+    ) throws(FileError) {
+        var (theta, part) = defaults
+        if let parameters {
+            theta = try parameters.double("rope_theta", default: theta)
+            part = try parameters.double("partial_rotary_factor", default: part)
         }
-        self.init(width: width, theta: theta)
-        if let parameters { scaling = try Self.scaling(parameters, maximumLength: maximumLength) }
-        if case .dynamic = scaling, width == 2 {
-            throw FileError(reader.path, "dynamic rotary scaling needs heads wider than 2")
+        guard part > 0, part <= 1 else {
+            throw FileError(outer.path, "partial_rotary_factor is \(part)")
+        }
+        let rotated = Int(Double(width) * part)
+        guard theta > 1, rotated > 0, rotated.isMultiple(of: 2) else {
+            throw FileError(outer.path, "rotary base \(theta) with head width \(width)")
+        }
+        self.init(width: rotated, theta: theta)
+        guard let parameters else { return }
+        scaling = try Self.scaling(
+            parameters, outer: outer, width: rotated, maximumLength: maximumLength)
+        if case .dynamic = scaling, rotated == 2 {
+            throw FileError(outer.path, "dynamic rotary scaling needs heads wider than 2")
         }
     }
 
     private static func scaling(
-        _ reader: ConfigurationReader, maximumLength: Int
+        _ reader: ConfigurationReader, outer: ConfigurationReader, width: Int, maximumLength: Int
     ) throws(FileError) -> Scaling? {
         let older = try reader.string("type") ?? "default"
         let kind = try reader.string("rope_type") ?? older
@@ -149,9 +189,13 @@ extension RotaryConfiguration {
                 factor: factor, lowFrequency: low, highFrequency: high, trainedLength: trained)
         case "yarn":
             return .yarn(try YaRN(reader, trainedLength: trained, maximumLength: maximumLength))
+        // Its first name was "su".
+        case "longrope", "su":
+            return .longRope(
+                try LongRoPE(reader, outer: outer, width: width, maximumLength: maximumLength))
         default:
             throw reader.unsupported(
-                "rope_type", kind, allowed: "default, linear, dynamic, llama3 and yarn")
+                "rope_type", kind, allowed: "default, linear, dynamic, llama3, yarn and longrope")
         }
     }
 }
@@ -179,6 +223,36 @@ extension RotaryConfiguration.YaRN {
             let growth = 0.1 * log(factor)
             attentionFactor = (growth * scale + 1) / (growth * allDimensions + 1)
         }
+    }
+}
+
+extension RotaryConfiguration.LongRoPE {
+    fileprivate init(
+        _ reader: ConfigurationReader, outer: ConfigurationReader, width: Int, maximumLength: Int
+    ) throws(FileError) {
+        let key = "original_max_position_embeddings"
+        let length = try outer.size(
+            key, upTo: ConfigurationReader.Limit.length, default: maximumLength)
+        trainedLength = try reader.size(
+            key, upTo: ConfigurationReader.Limit.length, default: length)
+        short = try reader.divisors("short_factor", count: width / 2)
+        long = try reader.divisors("long_factor", count: width / 2)
+        let stretch = Double(maximumLength) / Double(trainedLength)
+        let factor = try reader.double("factor", default: stretch)
+        // Section 3.3: scores keep their spread over more tokens.
+        let growth = factor <= 1 ? 0 : log(factor) / log(Double(max(trainedLength, 2)))
+        attentionFactor = try reader.double("attention_factor", default: (1 + growth).squareRoot())
+    }
+}
+
+extension ConfigurationReader {
+    fileprivate func divisors(_ key: String, count: Int) throws(FileError) -> [Double] {
+        guard let value = value(key) else { throw missing(key) }
+        let numbers = (value.arrayValue ?? []).compactMap(\.doubleValue).filter { $0 > 0 }
+        guard numbers.count == count, value.arrayValue?.count == count else {
+            throw FileError(path, "\(key) should be a list of \(count) positive numbers")
+        }
+        return numbers
     }
 }
 
