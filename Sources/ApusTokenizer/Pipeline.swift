@@ -63,7 +63,7 @@ extension Pipeline {
         var run = TokenRun()
         forEachPart(of: source) { part in
             switch part {
-            case .added(let id, _): run.append(id, length: 0)
+            case .added(let id, _): run.append(id, from: 0, to: 0)
             case .text(let text): encodePieces(of: text, into: &run, with: encoder)
             }
         }
@@ -143,11 +143,11 @@ extension Pipeline {
     ) {
         var index = 0
         for (piece, tokenEnd) in zip(text.pieces, ends) {
-            var start = piece.lowerBound
             while index < tokenEnd {
-                let end = min(start + Int(run.lengths[index]), piece.upperBound)
-                encoding.append(run.ids[index], text.sourceRange(of: start..<end))
-                start = end
+                let range = run.ranges[index]
+                let start = min(piece.lowerBound + Int(range.start), piece.upperBound)
+                let end = min(piece.lowerBound + Int(range.end), piece.upperBound)
+                encoding.append(run.ids[index], text.sourceRange(of: start..<max(start, end)))
                 index += 1
             }
         }

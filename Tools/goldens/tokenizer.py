@@ -136,6 +136,147 @@ def qwen2():
     return tokenizer
 
 
+def llama2():
+    """SentencePiece's byte pairs with byte fallback, as Llama 2 and Mistral have them."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    bytes_ = [f"<0x{b:02X}>" for b in range(256)]
+    trainer = trainers.BpeTrainer(
+        vocab_size=800, special_tokens=["<unk>", "<s>", "</s>"] + bytes_, show_progress=False
+    )
+    tokenizer.train_from_iterator(TRAINING.replace("\n", " ").split("  "), trainer)
+    tokenizer_json = json.loads(tokenizer.to_str())
+    tokenizer_json["added_tokens"] = tokenizer_json["added_tokens"][:3]
+    tokenizer = Tokenizer.from_str(json.dumps(tokenizer_json))
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B:1", special_tokens=[("<s>", 1)]
+    )
+    return tokenizer
+
+
+def gemma():
+    """Gemma's way: spaces replaced, cut before them, byte fallback; legacy merges."""
+    tokenizer = llama2()
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    tokenizer_json = json.loads(tokenizer.to_str())
+    tokenizer_json["model"]["merges"] = [" ".join(m) for m in tokenizer_json["model"]["merges"]]
+    reference = Tokenizer.from_str(json.dumps(tokenizer_json))
+    return reference, tokenizer_json
+
+
+def bert():
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=20))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=500, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]"], show_progress=False
+    )
+    tokenizer.train_from_iterator(TRAINING.splitlines() * 3, trainer)
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    return tokenizer
+
+
+def t5():
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
+    )
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=300, special_tokens=["<pad>", "</s>", "<unk>"], unk_token="<unk>", show_progress=False
+    )
+    tokenizer.train_from_iterator(TRAINING.splitlines() * 3, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)]
+    )
+    return tokenizer
+
+
+def unigram_bytes():
+    """Unigram with byte fallback and a space put before the first word only."""
+    base = json.loads(t5().to_str())
+    base["model"]["vocab"] += [[f"<0x{b:02X}>", -20.0] for b in range(256)]
+    base["model"]["byte_fallback"] = True
+    base["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Strip", "strip_left": False, "strip_right": True}, {"type": "NFD"}, {"type": "StripAccents"}]}
+    base["pre_tokenizer"] = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": False}
+    base["decoder"] = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": False}]}
+    return Tokenizer.from_str(json.dumps(base))
+
+
+def clip():
+    """Byte-level pieces with a mark at the end of words."""
+    tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token="<|endoftext|>"))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    pattern = Regex(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(pattern, "removed", invert=True), byte_level(False)]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=900, special_tokens=["<|startoftext|>", "<|endoftext|>"], end_of_word_suffix="</w>",
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False,
+    )
+    tokenizer.train_from_iterator(TRAINING.splitlines(), trainer)
+    tokenizer.post_processor = processors.RobertaProcessing(("<|endoftext|>", 1), ("<|startoftext|>", 0))
+    return tokenizer
+
+
+def words():
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "the": 1, "swift": 2, ",": 3, "...": 4, "été": 5}, "[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return tokenizer
+
+
+# Pre-tokenizers whose pieces are compared alone, without a model.
+O200K = (
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+DEEPSEEK = (
+    r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
+    r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+PATTERNS = [
+    O200K, DEEPSEEK, CL100K.replace("DIGITS", r"\p{N}{1,3}+"), r"\p{N}{1,3}", r"[一-龥\u3040-ゟ゠-ヿ]+", r"\w+|[^\w\s]+", r"\s", r"\d+",
+    r"(?i:abc|ÉÈ|ſ)", r"(?<=\d)(?=[a-z])", r"(?<!a)b+", r"^.|.$", r"\bfo?o\b|\B\.", r"a+?b", r"(?>a+)b|x*+y", r"(a|ab)(c|bcd)*",
+    r"[^[:alpha:]\p{Han}]+", r"\p{Han}+|\p{Hiragana}+|\p{Katakana}+|\P{L}", r"[\x41-\x{44}\u0065]", r"(?:\r\n|\n){2,}", r"'(?i)S|T",
+    r"[\w-]+", r"\p{^L}+", r"(?m:.+)", r"x{,2}y|z{2}", r"\h+\s?",
+]
+
+
+def split_cases(texts):
+    result = []
+    behaviors = ["removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"]
+    for index, pattern in enumerate(PATTERNS):
+        chosen = behaviors if index in (3, 6, 7) else ["isolated"]
+        for behavior in chosen:
+            for invert in (False, True) if index in (3, 7) else (False,):
+                splitter = pre_tokenizers.Split(Regex(pattern), behavior, invert=invert)
+                pieces = [byte_offsets(t, [o for _, o in splitter.pre_tokenize_str(t)]) for t in texts]
+                result.append({"pre_tokenizer": json.loads(splitter.__getstate__()), "pieces": pieces})
+    others = [
+        pre_tokenizers.Punctuation("contiguous"), pre_tokenizers.Punctuation(), pre_tokenizers.Whitespace(),
+        pre_tokenizers.WhitespaceSplit(), pre_tokenizers.CharDelimiterSplit("e"), pre_tokenizers.Digits(),
+        pre_tokenizers.BertPreTokenizer(), pre_tokenizers.FixedLength(3), pre_tokenizers.Split("ab", "merged_with_next"),
+    ]
+    for splitter in others:
+        pieces = [byte_offsets(t, [o for _, o in splitter.pre_tokenize_str(t)]) for t in texts]
+        result.append({"pre_tokenizer": json.loads(splitter.__getstate__()), "pieces": pieces})
+    return {"texts": texts, "splits": result}
+
+
 def byte_offsets(text, offsets):
     """Character offsets as offsets of UTF-8 bytes."""
     starts = [0]
@@ -202,14 +343,17 @@ def smollm2_ids(path):
 
 
 def main():
-    kinds = {"gpt2": gpt2, "gpt2-prefix": gpt2_prefix, "smollm": smollm, "llama3": llama3, "qwen2": qwen2}
+    kinds = {
+        "gpt2": gpt2, "gpt2-prefix": gpt2_prefix, "smollm": smollm, "llama3": llama3, "qwen2": qwen2,
+        "llama2": llama2, "gemma": gemma, "bert": bert, "t5": t5, "unigram-bytes": unigram_bytes,
+        "clip": clip, "words": words,
+    }
     for name, make in kinds.items():
-        tokenizer = make()
+        made = make()
+        tokenizer, file = made if isinstance(made, tuple) else (made, json.loads(made.to_str()))
         cases = CASES + random_texts(60, seed=name)
-        write(
-            f"{name}.json",
-            {"tokenizer": json.loads(tokenizer.to_str()), "cases": expectations(tokenizer, cases)},
-        )
+        write(f"{name}.json", {"tokenizer": file, "cases": expectations(tokenizer, cases)})
+    write("splits.json", split_cases(CASES[:30] + random_texts(20, seed="splits") + ["foo foo. bar", "aab abcbcd aaab b xxy zzy"]))
     if len(sys.argv) > 1:
         tokenizer = smollm2_ids(sys.argv[1])
         cases = CASES + TRAINING.splitlines() + random_texts(60, seed="smollm2")

@@ -103,6 +103,9 @@ def category_tables():
     by_rule = {c for c, name in category.items() if name[0] in "LM" or name in ("Nd", "Nl", "Pc")}
     numbers = {c for c, name in category.items() if name[0] == "N"}
     word_set, number_set = words(), numeric()
+    letters = {c for c, name in category.items() if name[0] == "L" or name == "Nl"}
+    upper = {c for c, name in category.items() if name == "Lu"}
+    lower = {c for c, name in category.items() if name == "Ll"}
     write(
         "CategoryTable.swift", "CategoryTable",
         "General categories and the two sets of Rust's standard library that differ from them.",
@@ -110,6 +113,9 @@ def category_tables():
             literal("runs", "A letter from A (Cn) on, ~ for Cf, then the run's length unless 1.", text),
             literal("wordExtra", "In `\\w` of Rust's regex crate though not L, M, Nd, Nl or Pc.", ranges(word_set - by_rule)),
             literal("wordMissing", "L, M, Nd, Nl or Pc here, but not in that `\\w`.", ranges(by_rule - word_set)),
+            literal("alphabeticExtra", "Alphabetic for Oniguruma though neither L nor Nl.", ranges(members(r"\p{Alpha}") - letters)),
+            literal("uppercaseExtra", "Upper-case though not Lu.", ranges(members(r"\p{Upper}") - upper)),
+            literal("lowercaseExtra", "Lower-case though not Ll.", ranges(members(r"\p{Lower}") - lower)),
             literal("numericExtra", "Numeric for Rust's `char` though not in N.", ranges(number_set - numbers)),
             literal("numericMissing", "In N but not numeric for Rust's `char`.", ranges(numbers - number_set)),
         ],

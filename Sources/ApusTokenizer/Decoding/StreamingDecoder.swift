@@ -1,12 +1,17 @@
 /// Decodes ids one by one, as a model produces them; holds back what is not yet a whole character.
 ///
 /// The pieces of text that it returns, joined, are what ``Tokenizer/decode(_:skipSpecialTokens:)``
-/// makes of all ids at once.
+/// makes of all ids at once (but for decoders that change text across words, as WordPiece's
+/// clean-up does).
 public struct StreamingDecoder: Sendable {
     private let tokenizer: Tokenizer
     private let skipSpecialTokens: Bool
+    /// Bytes of a byte-level model that are not yet a character.
     private var pending: [UInt8] = []
-    private var isFirst = true
+    /// Ids that are decoded together, because the text of the last may depend on those before.
+    private var window: [Int32] = []
+    /// What the window has given so far.
+    private var shown = ""
 
     public init(_ tokenizer: Tokenizer, skipSpecialTokens: Bool = true) {
         self.tokenizer = tokenizer
@@ -16,22 +21,47 @@ public struct StreamingDecoder: Sendable {
     /// The text that `id` completes; often empty in the middle of a character.
     public mutating func append(_ id: Int32) -> String {
         let pipeline = tokenizer.pipeline
-        if skipSpecialTokens, pipeline.addedToken(id)?.special == true { return "" }
-        switch pipeline.decoder {
-        case .byteLevel:
+        guard pipeline.isDecoded(id, skipSpecialTokens), pipeline.token(of: id) != nil else {
+            return ""
+        }
+        if case .byteLevel = pipeline.decoder {
             pipeline.appendBytes(of: id, to: &pending)
             return takeWholeCharacters()
-        case .spaced:
-            guard let token = pipeline.token(of: id) else { return "" }
-            defer { isFirst = false }
-            return isFirst ? token : " " + token
         }
+        window.append(id)
+        let token = pipeline.token(of: id).map { Array($0.utf8) } ?? []
+        if FallbackToken.byte(of: token) != nil, !endsCharacter { return "" }
+        let new = takeNewText()
+        if FallbackToken.byte(of: token) == nil {
+            window = [id]
+            shown = pipeline.decode(window, skipSpecialTokens: false)
+        }
+        return new
     }
 
     /// The text of bytes that never became a character; call after the last id.
     public mutating func finish() -> String {
-        defer { pending = [] }
-        return String(decoding: pending, as: UTF8.self)
+        defer { (pending, window, shown) = ([], [], "") }
+        if case .byteLevel = tokenizer.pipeline.decoder {
+            return String(decoding: pending, as: UTF8.self)
+        }
+        return takeNewText()
+    }
+
+    /// Whether the byte tokens at the end of the window are whole characters.
+    private var endsCharacter: Bool {
+        let bytes = window.reversed().lazy.map { id -> UInt8? in
+            tokenizer.pipeline.token(of: id).flatMap { FallbackToken.byte(of: Array($0.utf8)) }
+        }.prefix { $0 != nil }.compactMap { $0 }
+        return String(validating: Array(bytes).reversed(), as: UTF8.self) != nil
+    }
+
+    private mutating func takeNewText() -> String {
+        let text = tokenizer.pipeline.decode(window, skipSpecialTokens: false)
+        let common = zip(text.utf8, shown.utf8).prefix { $0 == $1 }.count
+        let new = String(decoding: Array(text.utf8.dropFirst(common)), as: UTF8.self)
+        shown = text
+        return new
     }
 
     private mutating func takeWholeCharacters() -> String {

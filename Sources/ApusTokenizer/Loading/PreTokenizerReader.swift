@@ -2,18 +2,33 @@
 enum PreTokenizerReader {
     struct Splitting {
         var stages: [any TextStage] = []
-        /// The model works on bytes: the last stage is `ByteLevel`.
+        /// The last stage is `ByteLevel`, and the text is still its plain bytes: the model can work
+        /// on those. Otherwise call ``spellBytes()``.
         var endsInBytes = false
+
+        /// Writes bytes as their stand-ins from here on.
+        mutating func spellBytes() {
+            guard endsInBytes else { return }
+            stages.append(ByteAlphabetStage())
+            endsInBytes = false
+        }
     }
 
     private static let keys = [
+        "BertPreTokenizer": [],
         "ByteLevel": ["add_prefix_space", "trim_offsets", "use_regex"],
+        "CharDelimiterSplit": ["delimiter"],
         "Digits": ["individual_digits"],
+        "FixedLength": ["length"],
+        "Metaspace": ["replacement", "prepend_scheme", "split", "add_prefix_space", "str_rep"],
+        "Punctuation": ["behavior"],
         "Sequence": ["pretokenizers"],
         "Split": ["pattern", "behavior", "invert"],
+        "Whitespace": [],
+        "WhitespaceSplit": [],
     ]
 
-    static func stages(_ node: JSONReader?) throws(TokenizerError) -> Splitting {
+    static func splitting(_ node: JSONReader?) throws(TokenizerError) -> Splitting {
         var splitting = Splitting()
         if let node { try append(node, to: &splitting) }
         return splitting
@@ -23,28 +38,89 @@ enum PreTokenizerReader {
         _ node: JSONReader, to splitting: inout Splitting
     ) throws(TokenizerError) {
         let type = try node.type("pre-tokenizer", keys: keys)
-        if splitting.endsInBytes {
-            throw node.fault("a pre-tokenizer after ByteLevel is not supported")
-        }
-        switch type {
-        case "Sequence":
+        if type == "Sequence" {
             for element in try node.required("pretokenizers").elements() {
                 try append(element, to: &splitting)
             }
-        case "ByteLevel":
-            if try node.bool("add_prefix_space", default: true) {
-                splitting.stages.append(PrefixSpaceStage())
-            }
-            if try node.bool("use_regex", default: true) {
-                splitting.stages.append(ScannerStage(scanner: GPT2Scanner()))
-            }
-            splitting.endsInBytes = true
+            return
+        }
+        splitting.spellBytes()
+        if type == "ByteLevel" {
+            try appendByteLevel(node, to: &splitting)
+        } else {
+            splitting.stages += try stages(type, node)
+        }
+    }
+
+    private static func appendByteLevel(
+        _ node: JSONReader, to splitting: inout Splitting
+    ) throws(TokenizerError) {
+        if try node.bool("add_prefix_space", default: true) {
+            splitting.stages.append(PrefixSpaceStage())
+        }
+        if try node.bool("use_regex", default: true) {
+            splitting.stages.append(ScannerStage(scanner: GPT2Scanner()))
+        }
+        splitting.endsInBytes = true
+    }
+
+    private static func stages(
+        _ type: String, _ node: JSONReader
+    ) throws(TokenizerError) -> [any TextStage] {
+        switch type {
+        case "BertPreTokenizer":
+            return [CharacterSplitStage.whiteSpace, CharacterSplitStage.punctuation(.isolated)]
+        case "CharDelimiterSplit":
+            let delimiter = try PatternReader.scalar(node.required("delimiter"))
+            return [CharacterSplitStage(behavior: .removed) { $0 == delimiter }]
         case "Digits":
             let isolatesEach = try node.bool("individual_digits", default: false)
-            splitting.stages.append(ScannerStage(scanner: DigitScanner(isolatesEach: isolatesEach)))
+            return [ScannerStage(scanner: DigitScanner(isolatesEach: isolatesEach))]
+        case "FixedLength":
+            let length = try node.required("length")
+            guard try length.integer() > 0 else {
+                throw length.fault("the length must be positive")
+            }
+            return [ScannerStage(scanner: FixedLengthScanner(characterCount: try length.integer()))]
+        case "Metaspace":
+            return [try metaspace(node)]
+        case "Punctuation":
+            let behavior = try node.member("behavior").map(behavior) ?? .isolated
+            return [CharacterSplitStage.punctuation(behavior)]
+        case "Whitespace":
+            return [WordSplitStage()]
+        case "WhitespaceSplit":
+            return [CharacterSplitStage.whiteSpace]
         default:
-            splitting.stages.append(try SplitReader.stage(node))
+            return [try SplitReader.stage(node)]
         }
+    }
+
+    private static func metaspace(_ node: JSONReader) throws(TokenizerError) -> MetaspaceStage {
+        let replacement = try PatternReader.scalar(node.required("replacement"))
+        var prepending = MetaspaceStage.Prepending.always
+        if let scheme = node.member("prepend_scheme") {
+            guard let known = MetaspaceStage.Prepending(rawValue: try scheme.string()) else {
+                throw scheme.fault(
+                    "\"\(try scheme.string())\" is not known: first, never or always")
+            }
+            prepending = known
+        } else if try !node.bool("add_prefix_space", default: true) {
+            prepending = .never
+        }
+        return MetaspaceStage(
+            replacement: replacement, prepending: prepending,
+            splits: try node.bool("split", default: true))
+    }
+
+    static func behavior(_ node: JSONReader) throws(TokenizerError) -> SplitBehavior {
+        // Some files write the names as Python has them.
+        let name = try node.string()
+        let joined = name.split(separator: "_").map { $0.prefix(1).uppercased() + $0.dropFirst() }
+        guard let behavior = SplitBehavior(rawValue: joined.joined()) else {
+            throw node.fault("the behavior \"\(name)\" is not known")
+        }
+        return behavior
     }
 }
 
@@ -61,17 +137,17 @@ enum SplitReader {
 
     static func stage(_ node: JSONReader) throws(TokenizerError) -> any TextStage {
         let pattern = try node.required("pattern")
-        try pattern.expectKeys(["Regex", "String"])
-        let behavior = try node.string("behavior")
-        let inverted = try node.bool("invert", default: false)
-        // These patterns match everything, so that keeping the matches and keeping all is the same.
-        let keepsMatches = behavior == "Isolated" && !inverted || behavior == "Removed" && inverted
+        let behavior = try PreTokenizerReader.behavior(node.required("behavior"))
+        let isInverted = try node.bool("invert", default: false)
+        // The published patterns match everything: keeping the matches and keeping all is the same.
+        let keepsMatches = isInverted ? behavior == .removed : behavior == .isolated
         if keepsMatches, let regex = try pattern.member("Regex")?.string(),
             let stage = publishedStage(regex)
         {
             return stage
         }
-        throw node.fault("this split pattern is not supported")
+        return SplitStage(
+            pattern: try PatternReader.pattern(pattern), behavior: behavior, isInverted: isInverted)
     }
 
     /// The hand-written scanner for a pattern that many tokenizers share.

@@ -8,10 +8,11 @@ enum TokenizerFile {
             "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
             "post_processor", "decoder", "model",
         ])
-        let splitting = try PreTokenizerReader.stages(root.member("pre_tokenizer"))
+        var splitting = try PreTokenizerReader.splitting(root.member("pre_tokenizer"))
         let normalizers = try NormalizerReader.stages(root.member("normalizer"))
-        let model = try ModelReader.model(
-            root.required("model"), isByteLevel: splitting.endsInBytes)
+        let modelNode = try root.required("model")
+        if try !ModelReader.canWorkOnBytes(modelNode) { splitting.spellBytes() }
+        let model = try ModelReader.model(modelNode, isByteLevel: splitting.endsInBytes)
         var pipeline = Pipeline(
             model: model.model, spelling: model.spelling,
             decoder: try DecoderReader.decoder(root.member("decoder")))

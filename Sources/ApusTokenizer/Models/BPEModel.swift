@@ -53,7 +53,7 @@ final class BPEEncoder: PieceEncoder {
 
     private func encodeAnew(_ piece: ByteBuffer, into run: inout TokenRun) {
         if model.takesWholePieces, let id = model.vocabulary.id(of: piece) {
-            run.append(id, length: piece.count)
+            run.append(id, from: 0, to: piece.count)
             return
         }
         symbols.removeAll()
@@ -62,8 +62,11 @@ final class BPEEncoder: PieceEncoder {
         case .characters(let options): appendCharacters(piece, options)
         }
         symbols.mergeAll(model.merges)
+        var start = 0
         for index in symbols.ids.indices {
-            run.append(symbols.ids[index], length: Int(symbols.lengths[index]))
+            let end = start + Int(symbols.lengths[index])
+            run.append(symbols.ids[index], from: start, to: end)
+            start = end
         }
     }
 

@@ -9,19 +9,30 @@ protocol PieceEncoder: AnyObject {
     func encode(_ piece: ByteBuffer, into run: inout TokenRun)
 }
 
-/// Token ids, and for each the number of bytes of the piece that it covers.
+/// Token ids, and for each the bytes of its piece that it stands for.
 struct TokenRun {
-    var ids: [Int32] = []
-    var lengths: [Int32] = []
+    private(set) var ids: [Int32] = []
+    private(set) var ranges: [ByteRange] = []
+
+    struct ByteRange {
+        var start: Int32
+        var end: Int32
+    }
 
     @inline(__always)
-    mutating func append(_ id: Int32, length: Int) {
+    mutating func append(_ id: Int32, _ range: ByteRange) {
         ids.append(id)
-        lengths.append(Int32(truncatingIfNeeded: length))
+        ranges.append(range)
+    }
+
+    mutating func append(_ id: Int32, from start: Int, to end: Int) {
+        let range = ByteRange(
+            start: Int32(truncatingIfNeeded: start), end: Int32(truncatingIfNeeded: end))
+        append(id, range)
     }
 
     mutating func removeAll() {
         ids.removeAll(keepingCapacity: true)
-        lengths.removeAll(keepingCapacity: true)
+        ranges.removeAll(keepingCapacity: true)
     }
 }

@@ -30,7 +30,7 @@ struct WordCache {
             if entries[index].hash == hash, isKey(piece, of: entries[index]) {
                 let start = Int(entries[index].tokenStart)
                 for token in start..<start + Int(entries[index].tokenCount) {
-                    run.append(tokens.ids[token], length: Int(tokens.lengths[token]))
+                    run.append(tokens.ids[token], tokens.ranges[token])
                 }
                 return true
             }
@@ -57,7 +57,7 @@ struct WordCache {
                 tokenStart: Int32(tokens.ids.count), tokenCount: Int32(run.ids.count - first)))
         keys.append(contentsOf: piece)
         for index in first..<run.ids.count {
-            tokens.append(run.ids[index], length: Int(run.lengths[index]))
+            tokens.append(run.ids[index], run.ranges[index])
         }
         place(entries.count - 1)
     }

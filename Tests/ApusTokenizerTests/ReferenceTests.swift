@@ -2,9 +2,12 @@ import ApusBase
 import ApusTokenizer
 import Testing
 
-@Suite("Byte-level BPE against the reference library")
-struct ByteLevelTests {
-    static let kinds = ["gpt2", "gpt2-prefix", "smollm", "llama3", "qwen2"]
+@Suite("Tokenizers of all kinds against the reference library")
+struct ReferenceTests {
+    static let kinds = [
+        "gpt2", "gpt2-prefix", "smollm", "llama3", "qwen2", "llama2", "gemma", "bert", "t5",
+        "unigram-bytes", "clip", "words",
+    ]
 
     @Test("Ids, with and without special tokens", arguments: kinds)
     func ids(kind: String) throws {

@@ -1,0 +1,150 @@
+/// One step of a decoder: token texts in, token texts out. Texts are bytes, because some steps pass
+/// parts of characters on.
+enum DecoderStage: Sendable {
+    /// Stand-ins back to bytes, all tokens joined: `ByteLevel`.
+    case byteLevel
+    case replace(TextPattern, [UInt8])
+    /// `<0xE2>` tokens to the characters that they spell: `ByteFallback`.
+    case byteFallback
+    /// All tokens joined: `Fuse`.
+    case fuse
+    /// Takes up to so many of a character off both ends of each token: `Strip`.
+    case strip(UInt32, start: Int, stop: Int)
+    /// The visible space back to a space; a first one was added and goes: `Metaspace`.
+    case metaspace(replacement: UInt32, dropsFirst: Bool)
+    case wordPiece(prefix: [UInt8], cleansUp: Bool)
+    /// A suffix that ends words to a space: `BPEDecoder`.
+    case wordSuffix([UInt8])
+    case ctc(padding: [UInt8], delimiter: [UInt8], cleansUp: Bool)
+
+    func apply(_ tokens: [[UInt8]]) -> [[UInt8]] {
+        switch self {
+        case .byteLevel:
+            let bytes = tokens.flatMap { token in
+                ByteAlphabet.decode(String(decoding: token, as: UTF8.self)) ?? token
+            }
+            return [Array(String(decoding: bytes, as: UTF8.self).utf8)]
+        case .replace(let pattern, let content):
+            return tokens.map { replacing(pattern, with: content, in: $0) }
+        case .byteFallback:
+            return joinFallback(tokens)
+        case .fuse:
+            return [Array(tokens.joined())]
+        case .strip(let scalar, let start, let stop):
+            return tokens.map { stripped($0, scalar, start, stop) }
+        case .metaspace(let replacement, let dropsFirst):
+            return tokens.enumerated().map { index, token in
+                let blank: [UInt8] = index == 0 && dropsFirst ? [] : [0x20]
+                return replacing(.literal(utf8(replacement)), with: blank, in: token)
+            }
+        case .wordPiece(let prefix, let cleansUp):
+            return tokens.enumerated().map { index, token in
+                var token = token
+                if index > 0 {
+                    let isInside = token.starts(with: prefix) && !prefix.isEmpty
+                    token = isInside ? Array(token.dropFirst(prefix.count)) : [0x20] + token
+                }
+                return cleansUp ? cleaned(token) : token
+            }
+        case .wordSuffix(let suffix):
+            return tokens.enumerated().map { index, token in
+                let isLast = index == tokens.count - 1
+                return replacing(.literal(suffix), with: isLast ? [] : [0x20], in: token)
+            }
+        case .ctc(let padding, let delimiter, let cleansUp):
+            return decodeCTC(tokens, padding, delimiter, cleansUp)
+        }
+    }
+
+    private func utf8(_ scalar: UInt32) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(scalar: scalar)
+        return bytes
+    }
+
+    private func replacing(
+        _ pattern: TextPattern, with content: [UInt8], in token: [UInt8]
+    ) -> [UInt8] {
+        token.withUnsafeBufferPointer { bytes in
+            var result: [UInt8] = []
+            var start = 0
+            for match in pattern.matches(in: bytes, 0..<bytes.count) {
+                result += bytes[start..<match.lowerBound]
+                result += content
+                start = match.upperBound
+            }
+            return result + bytes[start...]
+        }
+    }
+
+    private func stripped(
+        _ token: [UInt8], _ scalar: UInt32, _ start: Int, _ stop: Int
+    ) -> [UInt8] {
+        let blank = utf8(scalar)
+        var rest = token[...]
+        for _ in 0..<start where rest.starts(with: blank) { rest = rest.dropFirst(blank.count) }
+        for _ in 0..<stop where rest.reversed().starts(with: blank.reversed()) {
+            rest = rest.dropLast(blank.count)
+        }
+        return Array(rest)
+    }
+
+    /// Bytes that spell no valid text become one replacement character each.
+    private func joinFallback(_ tokens: [[UInt8]]) -> [[UInt8]] {
+        var result: [[UInt8]] = []
+        var pending: [UInt8] = []
+        func flush() {
+            guard !pending.isEmpty else { return }
+            if String(validating: pending, as: UTF8.self) != nil {
+                result.append(pending)
+            } else {
+                result += Array(repeating: [0xEF, 0xBF, 0xBD], count: pending.count)
+            }
+            pending = []
+        }
+        for token in tokens {
+            if let byte = FallbackToken.byte(of: token) {
+                pending.append(byte)
+            } else {
+                flush()
+                result.append(token)
+            }
+        }
+        flush()
+        return result
+    }
+
+    private func decodeCTC(
+        _ tokens: [[UInt8]], _ padding: [UInt8], _ delimiter: [UInt8], _ cleansUp: Bool
+    ) -> [[UInt8]] {
+        var distinct: [[UInt8]] = []
+        for token in tokens where distinct.last != token { distinct.append(token) }
+        let texts = distinct.map { token in
+            let text = replacing(.literal(padding), with: [], in: token)
+            guard cleansUp else { return text }
+            return replacing(.literal(delimiter), with: [0x20], in: cleaned(text))
+        }
+        return texts.filter { !$0.isEmpty }
+    }
+
+    /// The spaces that tokenizing put around English punctuation and contractions.
+    private func cleaned(_ token: [UInt8]) -> [UInt8] {
+        let rules = [
+            (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"),
+            (" 'm", "'m"), (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
+        ]
+        return rules.reduce(token) { text, rule in
+            replacing(.literal(Array(rule.0.utf8)), with: Array(rule.1.utf8), in: text)
+        }
+    }
+}
+
+/// `<0x0A>`: a token that stands for one byte.
+enum FallbackToken {
+    static func byte(of token: [UInt8]) -> UInt8? {
+        guard token.count == 6, token.starts(with: [0x3C, 0x30, 0x78]), token[5] == 0x3E else {
+            return nil
+        }
+        return UInt8(String(decoding: token[3...4], as: UTF8.self), radix: 16)
+    }
+}

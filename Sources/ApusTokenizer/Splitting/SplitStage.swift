@@ -1,0 +1,160 @@
+/// What becomes of the matches of a split pattern.
+enum SplitBehavior: String, Sendable {
+    case removed = "Removed"
+    case isolated = "Isolated"
+    case mergedWithPrevious = "MergedWithPrevious"
+    case mergedWithNext = "MergedWithNext"
+    /// Matches side by side are one piece.
+    case contiguous = "Contiguous"
+
+    /// Cuts `range` at `matches`, which are in order and do not overlap.
+    func pieces(of range: Range<Int>, at matches: [Range<Int>], inverted: Bool) -> [Range<Int>] {
+        var parts: [(range: Range<Int>, isMatch: Bool)] = []
+        var start = range.lowerBound
+        for match in matches {
+            if match.lowerBound > start { parts.append((start..<match.lowerBound, inverted)) }
+            parts.append((match, !inverted))
+            start = match.upperBound
+        }
+        if start < range.upperBound { parts.append((start..<range.upperBound, inverted)) }
+        return join(parts).filter { !$0.isEmpty }
+    }
+
+    private func join(_ parts: [(range: Range<Int>, isMatch: Bool)]) -> [Range<Int>] {
+        switch self {
+        case .removed: return parts.filter { !$0.isMatch }.map(\.range)
+        case .isolated: return parts.map(\.range)
+        case .mergedWithPrevious: return merge(parts) { $0.isMatch && !$1.isMatch }
+        case .contiguous: return merge(parts) { $0.isMatch == $1.isMatch }
+        case .mergedWithNext:
+            let backwards = parts.reversed().map {
+                (range: mirrored($0.range), isMatch: $0.isMatch)
+            }
+            return merge(backwards) { $0.isMatch && !$1.isMatch }.reversed().map(mirrored)
+        }
+    }
+
+    /// The range counted from the other end.
+    private func mirrored(_ range: Range<Int>) -> Range<Int> {
+        -range.upperBound..<(-range.lowerBound)
+    }
+
+    private typealias Part = (range: Range<Int>, isMatch: Bool)
+
+    /// Joins each part to the one before it where `joins(part, before)` says so.
+    private func merge(_ parts: [Part], _ joins: (Part, Part) -> Bool) -> [Range<Int>] {
+        var result: [Range<Int>] = []
+        var previous: Part?
+        for part in parts {
+            if let before = previous, joins(part, before), let last = result.last {
+                result[result.count - 1] = last.lowerBound..<part.range.upperBound
+            } else {
+                result.append(part.range)
+            }
+            previous = part
+        }
+        return result
+    }
+}
+
+/// The `Split` pre-tokenizer with any pattern.
+struct SplitStage: TextStage {
+    let pattern: TextPattern
+    let behavior: SplitBehavior
+    var isInverted = false
+
+    func apply(to text: inout PreparedText) {
+        text.pieces = text.bytes.withUnsafeBufferPointer { bytes in
+            text.pieces.flatMap { piece in
+                let matches = pattern.matches(in: bytes, piece)
+                return behavior.pieces(of: piece, at: matches, inverted: isInverted)
+            }
+        }
+    }
+}
+
+/// Cuts at single characters of a kind: `WhitespaceSplit`, `Punctuation` and their like.
+struct CharacterSplitStage: TextStage {
+    let behavior: SplitBehavior
+    let isMatch: @Sendable (UInt32) -> Bool
+
+    func apply(to text: inout PreparedText) {
+        text.pieces = text.bytes.withUnsafeBufferPointer { bytes in
+            text.pieces.flatMap { piece in
+                behavior.pieces(of: piece, at: matches(in: bytes, piece), inverted: false)
+            }
+        }
+    }
+
+    private func matches(in bytes: ByteBuffer, _ piece: Range<Int>) -> [Range<Int>] {
+        guard let base = bytes.baseAddress else { return [] }
+        var result: [Range<Int>] = []
+        var index = piece.lowerBound
+        while index < piece.upperBound {
+            let (scalar, length) = base.scalar(at: index)
+            if isMatch(scalar) { result.append(index..<index + length) }
+            index += length
+        }
+        return result
+    }
+
+    static let whiteSpace = CharacterSplitStage(behavior: .removed) {
+        ScalarTable.shared.isWhiteSpace($0)
+    }
+
+    static func punctuation(_ behavior: SplitBehavior) -> CharacterSplitStage {
+        CharacterSplitStage(behavior: behavior) { scalar in
+            switch scalar {
+            case 0x21...0x2F, 0x3A...0x40, 0x5B...0x60, 0x7B...0x7E: true
+            default: ScalarTable.shared.contains(scalar, in: .punctuation)
+            }
+        }
+    }
+}
+
+/// Keeps runs of word characters and runs of what is neither word nor space: `Whitespace`.
+struct WordSplitStage: TextStage {
+    func apply(to text: inout PreparedText) {
+        text.split(with: Scanner())
+        text.pieces = text.bytes.withUnsafeBufferPointer { bytes in
+            guard let base = bytes.baseAddress else { return [] }
+            return text.pieces.filter {
+                Scanner.kind(base.scalar(at: $0.lowerBound).value) != .space
+            }
+        }
+    }
+
+    private struct Scanner: PieceScanner {
+        static func kind(_ scalar: UInt32) -> SplitClass {
+            let table = ScalarTable.shared
+            if table.isWord(scalar) { return .letter }
+            return table.isWhiteSpace(scalar) ? .space : .other
+        }
+
+        func pieceEnd(in text: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int {
+            let kind = Self.kind(text.scalar(at: start).value)
+            var index = start
+            while index < end {
+                let (scalar, length) = text.scalar(at: index)
+                guard Self.kind(scalar) == kind else { break }
+                index += length
+            }
+            return index
+        }
+    }
+}
+
+/// Pieces of a fixed number of characters: `FixedLength`.
+struct FixedLengthScanner: PieceScanner {
+    let characterCount: Int
+
+    func pieceEnd(in text: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int {
+        var index = start
+        var count = 0
+        while index < end, count < characterCount {
+            index += text.scalar(at: index).length
+            count += 1
+        }
+        return index
+    }
+}
