@@ -39,6 +39,8 @@ struct Launch: ParsableCommand {
     var command: [String] = []
 
     func validate() throws {
+        // Everything from the program's name on is the program's; without one it is ours.
+        if ["--help", "-h"].contains(command.first) { throw CleanExit.helpRequest(self) }
         if command.isEmpty { throw ValidationError("Missing the program to launch.") }
         if nnodes < 1 { throw ValidationError("--nnodes must be at least 1.") }
         if !(0..<nnodes).contains(nodeRank) {
