@@ -3,10 +3,8 @@
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
-#include <c10/util/Exception.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <cstring>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -16,37 +14,28 @@
 
 namespace {
 
-constexpr size_t alignment = 64;
-// Smaller blocks come from the C library, whose heap keeps them well.
+// Smaller blocks come from libtorch's own allocator: the C library's heap keeps them well.
 constexpr size_t smallest_pooled = 32 << 10;
 
 apus::HostPool *pool = nullptr;
+c10::Allocator *others = nullptr;
 
 void release(void *block) {
     if (pool->owns(block))
         pool->give_back(block);
     else
-        std::free(block);
+        others->raw_deallocate(block);
 }
 
 class PooledAllocator final : public c10::Allocator {
 public:
     c10::DataPtr allocate(size_t byte_count) override {
-        void *block = byte_count == 0 ? nullptr : take(byte_count);
+        void *block = byte_count < smallest_pooled ? nullptr : pool->take(byte_count);
+        if (!block) block = others->raw_allocate(byte_count);  // throws when memory is exhausted
         return {block, block, &release, c10::Device(c10::DeviceType::CPU)};
     }
     c10::DeleterFnPtr raw_deleter() const override { return &release; }
     void copy_data(void *to, const void *from, size_t count) const override { std::memcpy(to, from, count); }
-
-private:
-    static void *take(size_t byte_count) {
-        if (byte_count >= smallest_pooled)
-            if (void *block = pool->take(byte_count)) return block;
-        void *block = nullptr;
-        int failure = posix_memalign(&block, alignment, byte_count);
-        TORCH_CHECK_WITH(OutOfMemoryError, failure == 0, "the host has no memory left for ", byte_count, " bytes");
-        return block;
-    }
 };
 
 }  // namespace
@@ -61,6 +50,7 @@ bool apus_pool_install(void) {
             return false;
         }
         pool = made;
+        others = c10::GetDefaultCPUAllocator();
         c10::SetCPUAllocator(new PooledAllocator(), /*priority=*/1);
 #ifdef __GLIBC__
         // What libtorch's libraries take from the C library directly (scratch of matrix products) stays too.

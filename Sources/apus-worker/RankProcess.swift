@@ -34,6 +34,7 @@ enum RankProcess {
         if let threads = environment("OMP_NUM_THREADS").flatMap({ Int($0) }), threads > 0 {
             Runtime.threadCount = threads
         }
+        HostPool.install()
         log?.write(introduction)
         var group: (any ProcessGroup)?
         do {
