@@ -135,7 +135,10 @@ let package = Package(
                 "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusNN", "ApusZeRO",
                 "ApusModels", "ApusData", "ApusTrain", "ApusTestSupport",
             ], data: ["Fixtures"]),
-        tests("CommandLineTests", ["ApusBase"]),
+        .target(
+            name: "ProgramTestSupport", path: "Tests/ProgramTestSupport", swiftSettings: strict),
+        tests("CommandLineTests", ["ApusBase", "ProgramTestSupport"]),
+        tests("EndToEndTests", ["ApusBase", "ProgramTestSupport"]),
         tests("TidyTests", []),
     ],
     swiftLanguageModes: [.v6],

@@ -18,7 +18,8 @@ enum RankProcess {
     static var wantsStop: Bool { stopRequested.load(ordering: .relaxed) }
 
     /// Joins the ranks that the environment describes and runs `body`. An error is reported on the
-    /// event stream, to the peers and on standard error, and ends the process with code 1.
+    /// event stream, to the peers and on standard error, and ends the process with code 1, or with
+    /// `RankExitCode.peerFailed` when another rank is to blame.
     ///
     /// - log: what the rank does is told there too
     static func run(
@@ -49,7 +50,8 @@ enum RankProcess {
             events.send(.error(rank: rank, message: message))
             group?.leave(message)
             writeError("rank \(rank): \(message)\n")
-            exit(1)
+            let isBystander = (error as? CommError)?.code == .peerLeft
+            exit(isBystander ? RankExitCode.peerFailed : 1)
         }
     }
 

@@ -1,3 +1,4 @@
+import ApusBase
 import ApusLaunch
 import Testing
 
@@ -65,6 +66,31 @@ import Testing
         #expect(actions == [.finish(.failed(.init(rank: 2, status: .signal(SIGKILL))))])
     }
 
+    /// A rank that only noticed the failure may be seen to end before the one that failed.
+    @Test func aBystanderIsNotBlamed() {
+        let bystander = RankExit.code(RankExitCode.peerFailed)
+        let failed = Supervision.Outcome.failed(.init(rank: 0, status: .code(1)))
+        var together = make(2)
+        let ends = [Supervision.Ended(rank: 1, status: bystander), .init(rank: 0, status: .code(1))]
+        #expect(together.handle(.ended(ends)) == [.finish(failed)])
+        var apart = make(2)
+        _ = apart.handle(ended(1, bystander))
+        #expect(apart.handle(ended(0, .code(1))) == [.finish(failed)])
+    }
+
+    /// What the launcher itself does to the others is no cause.
+    @Test(arguments: [RankExit.signal(SIGTERM), .code(0), .code(RankExitCode.peerFailed)])
+    func aBystanderAloneIsReported(_ other: RankExit) {
+        let bystander = Supervision.Ended(rank: 1, status: .code(RankExitCode.peerFailed))
+        var run = make(2)
+        _ = run.handle(.ended([bystander]))
+        #expect(run.handle(ended(0, other)) == [.finish(.failed(bystander))])
+        var killed = make(2)
+        _ = killed.handle(.ended([bystander]))
+        _ = killed.handle(.timeUp)
+        #expect(killed.handle(ended(0, .signal(SIGKILL))) == [.finish(.failed(bystander))])
+    }
+
     @Test func anInterruptIsPassedOnAndIsNoFailure() {
         var run = make(2)
         #expect(
@@ -117,6 +143,18 @@ import Testing
         #expect(message.contains("likely cause: the system ran out of memory"))
         #expect(message.contains("remedy: use fewer ranks"))
         #expect(message.contains("it printed nothing"))
+    }
+
+    /// A log on a full disk is empty; the event stream is not.
+    @Test func aReportedErrorIsShownWhereTheLogLacksIt() throws {
+        var failed = report(.failed(.init(rank: 0, status: .code(1))))
+        failed.reportedError = "out: no room\n  remedy: make some"
+        let message = try #require(failed.message)
+        #expect(message.contains("rank 0 reported:\n    | out: no room\n    |   remedy: make some"))
+        var stopped = report(.interrupted(signal: SIGINT, wasForced: false))
+        stopped.reportedError = "out: no room"
+        let expected = "stopped by SIGINT\n  but rank 0 did not end well:\n    | out: no room"
+        #expect(stopped.message == expected)
     }
 
     @Test func stoppingIsReportedWithItsSignal() {

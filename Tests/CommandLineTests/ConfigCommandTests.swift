@@ -1,3 +1,4 @@
+import ProgramTestSupport
 import Testing
 
 /// `apus config` as a user meets it.

@@ -1,4 +1,5 @@
 import ApusBase
+import ProgramTestSupport
 import Testing
 
 #if canImport(Glibc)

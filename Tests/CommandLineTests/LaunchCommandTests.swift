@@ -1,3 +1,4 @@
+import ProgramTestSupport
 import Testing
 
 /// `apus launch` with programs that end well, badly, or not at all.

@@ -1,4 +1,5 @@
 import ApusBase
+import ProgramTestSupport
 import Testing
 
 /// `apus tokenize` with SmolLM2's vocabulary as `Tests/ApusTokenizerTests` keeps it.

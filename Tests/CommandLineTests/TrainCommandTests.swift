@@ -1,3 +1,4 @@
+import ProgramTestSupport
 import Testing
 
 /// `apus train` around a worker that is a shell script: what the command line does by itself.

@@ -1,3 +1,4 @@
+import ProgramTestSupport
 import Testing
 
 /// Verbs that hand over to `apus-worker`, around a worker that shows what it was given.

@@ -8,6 +8,8 @@ public struct RunState: Sendable {
     public internal(set) var samples: [TrainingEvent.Sample] = []
     public internal(set) var summary: TrainingEvent.Summary?
     public internal(set) var evalLoss: Double?
+    /// Why rank 0 ends before its time.
+    public internal(set) var error: String?
     /// Why the ranks were told to end, in words.
     public internal(set) var ending: String?
     /// A slowly moving mean of the seconds per step.
@@ -25,7 +27,8 @@ public struct RunState: Sendable {
         case .evaluation(_, let loss): evalLoss = loss
         case .sample(let sample): samples.append(sample)
         case .done(let summary): self.summary = summary
-        case .saved, .warning, .error: break
+        case .error(_, let message): error = message
+        case .saved, .warning: break
         }
     }
 

@@ -14,6 +14,8 @@ public struct RunReport: Sendable {
     public internal(set) var ranOutOfMemory = false
     /// Where the run was, such as "after step 12".
     public var progress: String?
+    /// What a rank reported as its reason to end: known even where its log could not be written.
+    public var reportedError: String?
 
     public init(outcome: Supervision.Outcome, worldSize: Int) {
         self.outcome = outcome
@@ -40,6 +42,7 @@ public struct RunReport: Sendable {
         case .interrupted(let signal, let wasForced):
             "stopped by \(signalName(signal))" + (progress.map { " \($0)" } ?? "")
                 + (wasForced ? "; ranks that did not end by themselves were killed" : "")
+                + (reportedError.map(badEnding) ?? "")
         case .failed(let culprit): failure(culprit)
         }
     }
@@ -54,14 +57,32 @@ public struct RunReport: Sendable {
         }
         if let remedy = culprit.status.remedy { lines.append("  remedy: \(remedy)") }
         let log = logPath.map { " (\($0))" } ?? ""
+        if let reportedError, culprit.status == .code(1), !logHolds(reportedError) {
+            lines += ["  rank 0 reported:", Self.quote(reportedError)]
+        }
         if lastWords.isEmpty {
             lines.append("  it printed nothing\(log)")
         } else {
             lines.append("  its last words\(log):")
-            lines += lastWords.map { "    | \($0)" }
+            lines.append(Self.quote(lastWords.joined(separator: "\n")))
         }
         if worldSize > 1 { lines.append("  the other ranks were ended") }
         return lines.joined(separator: "\n")
+    }
+
+    private func badEnding(_ error: String) -> String {
+        "\n  but rank 0 did not end well:\n" + Self.quote(error)
+    }
+
+    /// Logs are on disks that may be full.
+    private func logHolds(_ error: String) -> Bool {
+        let first = error.prefix { $0 != "\n" }
+        return lastWords.contains { $0.contains(first) }
+    }
+
+    private static func quote(_ text: String) -> String {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        return lines.map { "    | \($0)" }.joined(separator: "\n")
     }
 }
 

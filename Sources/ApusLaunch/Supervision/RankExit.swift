@@ -1,3 +1,5 @@
+internal import ApusBase
+
 #if canImport(Glibc)
     import Glibc
 #else
@@ -11,9 +13,13 @@ public enum RankExit: Sendable, Hashable {
 
     public var isSuccess: Bool { self == .code(0) }
 
+    /// The rank ended because another one did: not the cause of a failure.
+    public var isBystander: Bool { self == .code(RankExitCode.peerFailed) }
+
     /// To follow the name of a rank: `exited with code 1`, `was killed by SIGKILL`.
     public var words: String {
         switch self {
+        case .code(RankExitCode.peerFailed): "ended because another rank had failed"
         case .code(let code): "exited with code \(code)"
         case .signal(let number): "was killed by \(signalName(number))"
         }

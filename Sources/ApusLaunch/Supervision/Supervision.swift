@@ -56,6 +56,7 @@ public struct Supervision: Sendable {
     /// Ranks that have not ended.
     public private(set) var alive: [Int]
     private let patience: Patience
+    private var hasKilled = false
 
     public init(ranks: [Int], patience: Patience) {
         precondition(!ranks.isEmpty, "a launch needs at least one rank")
@@ -84,6 +85,11 @@ public struct Supervision: Sendable {
                 ]
             }
         }
+        if case .ending(.failed(let blamed)) = state, blamed.status.isBystander,
+            let cause = ended.first(where: isCause)
+        {
+            state = .ending(.failed(cause))
+        }
         guard alive.isEmpty else { return actions }
         let outcome: Outcome = if case .ending(let outcome) = state { outcome } else { .succeeded }
         state = .ended(outcome)
@@ -94,7 +100,14 @@ public struct Supervision: Sendable {
     /// exited by itself more likely noticed that its peer was gone.
     private static func culprit(among ended: [Ended]) -> Ended? {
         let failed = ended.filter { !$0.status.isSuccess }
-        return failed.first { if case .signal = $0.status { true } else { false } } ?? failed.first
+        let killed = failed.first { if case .signal = $0.status { true } else { false } }
+        return killed ?? failed.first { !$0.status.isBystander } ?? failed.first
+    }
+
+    /// Whether a rank that ended after a bystander failed by itself, not by the launcher's signal.
+    private func isCause(_ ended: Ended) -> Bool {
+        let isOurs = ended.status == .signal(SIGTERM) || hasKilled
+        return !ended.status.isSuccess && !ended.status.isBystander && !isOurs
     }
 
     private mutating func interrupt(_ signal: Int32) -> [Action] {
@@ -106,6 +119,7 @@ public struct Supervision: Sendable {
     }
 
     private mutating func kill(_ outcome: Outcome) -> [Action] {
+        hasKilled = true
         if case .interrupted(let signal, _) = outcome {
             state = .ending(.interrupted(signal: signal, wasForced: true))
         }

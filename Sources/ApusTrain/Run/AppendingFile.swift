@@ -14,19 +14,33 @@ final class AppendingFile {
     init(path: String) throws(FileError) {
         self.path = path
         descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o644)
-        if descriptor < 0 { throw Self.error(path, "cannot be created") }
+        if descriptor < 0 { throw Self.error(path, "cannot be created", code: errno) }
     }
 
     deinit { close(descriptor) }
 
     func append(_ text: String) throws(FileError) {
         var text = text
-        let written = text.withUTF8 { write(descriptor, $0.baseAddress, $0.count) }
-        guard written == text.utf8.count else { throw Self.error(path, "cannot be written") }
+        let failure = text.withUTF8 { write(UnsafeRawBufferPointer($0)) }
+        if failure != 0 { throw Self.error(path, "cannot be written", code: failure) }
     }
 
-    private static func error(_ path: String, _ problem: String) -> FileError {
-        let code = errno
+    /// 0 or the system's error. A disk that fills up takes a part before it refuses the rest.
+    private func write(_ bytes: UnsafeRawBufferPointer) -> Int32 {
+        var rest = bytes
+        while !rest.isEmpty {
+            #if canImport(Glibc)
+                let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
+            #else
+                let count = Darwin.write(descriptor, rest.baseAddress, rest.count)
+            #endif
+            if count < 0, errno != EINTR { return errno }
+            rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(max(count, 0)))
+        }
+        return 0
+    }
+
+    private static func error(_ path: String, _ problem: String, code: Int32) -> FileError {
         let cause = String(cString: strerror(code))
         return FileError(
             path, "\(problem): \(cause)",

@@ -14,6 +14,11 @@ public final class RunFolder {
         metricsFile = try AppendingFile(path: FilePaths.join(path, "metrics.jsonl"))
     }
 
+    /// Refuses a disk that the trained weights will not fit on.
+    public func checkSpace(forModelOf bytes: Int) throws(FileError) {
+        try FreeSpace.check(path, for: "the trained model", needs: bytes)
+    }
+
     /// Adds one optimizer step's line; `evalLoss` where the model was evaluated after it.
     public func append(_ record: StepRecord, evalLoss: Double?) throws(FileError) {
         var line = record.metrics

@@ -28,6 +28,8 @@ public final class TrainingRun {
 
     private var recipe: Recipe { resolved.recipe }
     private var isFirst: Bool { group.rank == 0 }
+    /// Of the saved weights.
+    private var storedType: DType { recipe.model.usesBFloat16 ? .bfloat16 : .float32 }
 
     public func run() throws -> RunSummary {
         events.send(.phase("opening model", detail: recipe.model.baseModel))
@@ -41,6 +43,7 @@ public final class TrainingRun {
         let folder =
             isFirst ? try RunFolder(path: recipe.output.outputDirectory) : nil
         events.send(.phase("loading weights"))
+        try folder?.checkSpace(forModelOf: model.store.elementCount * storedType.byteCount)
         let trained = try makeTrained(model, source.pretrained)
         let session = try TrainingSession(
             recipe, trained: trained, data: data, paddingID: source.tokenizer?.paddingID ?? 0)
@@ -91,10 +94,10 @@ public final class TrainingRun {
         try answers?.give(isAfter: false, to: events)
         let before = try evaluate(session, step: 0)
         let end = try steps(session, folder)
-        try folder?.drawLoss(lossBefore: before)
         // Whoever stops a run wants the model soon, and is killed waiting if it takes long.
         if !end.wasInterrupted { try answers?.give(isAfter: true, to: events) }
         try save(session, source)
+        try folder?.drawLoss(lossBefore: before)
         let summary = RunSummary(
             steps: session.step, seconds: (clock.now - began).inSeconds, lossBefore: before,
             lossAfter: end.loss, path: recipe.output.outputDirectory,
@@ -140,8 +143,7 @@ public final class TrainingRun {
         if isFirst {
             let folder = recipe.output.outputDirectory
             events.send(.phase("saving", detail: folder))
-            let dtype: DType = recipe.model.usesBFloat16 ? .bfloat16 : .float32
-            try ModelSaver(source.pretrained, dtype: dtype).save(
+            try ModelSaver(source.pretrained, dtype: storedType).save(
                 session.trained.model.store, to: folder)
             try source.tokenizer?.save(to: folder)
             events.send(.saved(path: folder))

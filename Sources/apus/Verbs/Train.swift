@@ -44,6 +44,7 @@ struct Train: ParsableCommand {
         display.announce([resolved.outline])
         var report = try Launcher(plan: plan, observer: display).run(inherited: environment)
         report.progress = display.state.place
+        report.reportedError = display.state.error
         if report.outcome == .succeeded, display.state.summary == nil {
             throw LaunchError(
                 "all ranks ended without an error, but none reported that the run is done",

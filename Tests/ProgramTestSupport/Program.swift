@@ -1,28 +1,28 @@
-import Testing
+internal import Testing
 
 #if canImport(Glibc)
-    import Glibc
+    internal import Glibc
 #else
-    import Darwin
+    internal import Darwin
 #endif
 
 /// The built `apus`, run as a user runs it.
-enum Program {
+public enum Program {
     /// Beside the program that runs the tests.
-    static let path: String = {
+    public static let path: String = {
         let bundle = CommandLine.arguments.first { $0.contains(".xctest") }
         let program = bundle ?? CommandLine.arguments[0]
         let folder = program.split(separator: "/", omittingEmptySubsequences: false).dropLast()
         return folder.joined(separator: "/") + "/apus"
     }()
 
-    struct Result {
-        let output: String
-        let exitCode: Int32
+    public struct Result: Sendable {
+        public let output: String
+        public let exitCode: Int32
     }
 
     /// Runs a line of shell in which `apus` is the program; output and errors together.
-    static func shell(_ line: String) throws -> Result {
+    public static func shell(_ line: String) throws -> Result {
         let quoted = "apus() { \"\(path)\" \"$@\"; }; export APUS=\"\(path)\"; "
         // Threads of a test run may have signals blocked, and programs inherit that.
         var none = sigset_t()
@@ -45,16 +45,16 @@ enum Program {
 }
 
 /// A folder for one test.
-struct Scratch: ~Copyable {
-    let path: String
+public struct Scratch: ~Copyable {
+    public let path: String
 
-    init() throws {
+    public init() throws {
         var template = Array("/tmp/apus-cli-XXXXXX".utf8CString)
         path = try #require(mkdtemp(&template).map { String(cString: $0) })
     }
 
     /// Writes an executable script, or any other file.
-    func write(_ name: String, _ text: String) {
+    public func write(_ name: String, _ text: String) {
         let file = fopen("\(path)/\(name)", "we")
         fputs(text, file)
         fclose(file)
