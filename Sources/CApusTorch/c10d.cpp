@@ -5,6 +5,7 @@
 #include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <signal.h>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <chrono>
@@ -221,6 +222,11 @@ apus_status apus_store_open(const char *host, uint16_t port, bool is_server, dou
                             apus_store_out_t out) {
     // c10d would print warnings about each broken connection; the errors say it better.
     FLAGS_caffe2_log_level = static_cast<int>(c10::GLOG_ERROR);
+    // The store's event loop writes to sockets whose peer may just have died; that is an error to
+    // report, not a signal to die of. A handler of the program's own stays.
+    struct sigaction present;
+    if (sigaction(SIGPIPE, nullptr, &present) == 0 && present.sa_handler == SIG_DFL)
+        signal(SIGPIPE, SIG_IGN);
     return on_network([&] {
         c10d::TCPStoreOptions options;
         options.port = port;
