@@ -27,8 +27,9 @@ public protocol ProcessGroup: AnyObject {
 
     /// Memory which the group reads in place, without staging; nil where there is nothing to gain.
     ///
-    /// For buffers that live long, such as a unit's flat gradient. Freed with the last `CommBuffer`
-    /// of it.
+    /// For the inputs of reduce-scatters and all-gathers that live long, such as a unit's flat
+    /// gradient (an all-reduce gains nothing). What a rank reads of the others' memory counts as
+    /// resident in its process too. Freed with the last `CommBuffer` of it.
     func allocateShared(elementCount: Int, dtype: DType) -> CommBuffer?
 
     /// Publishes this rank's last words and leaves; peers that still wait for it end at once and

@@ -20,8 +20,7 @@ typedef struct {
     size_t per_round; // elements of `count`
     uint64_t rounds;
     uint64_t base; // the group's rounds before this operation
-    bool solo;     // all-reduce of a few elements: every rank reduces all of them
-    bool collects;
+    bool collects; // all-reduce: each rank reduces a part of the chunk and collects the others'
     uint64_t references[APUS_SHM_MAX_WORLD];
 } plan;
 
@@ -140,9 +139,8 @@ static void combine_reduction(const plan *p, uint64_t t) {
     int32_t self = p->group->rank;
     size_t from = part_start(p, n, self), to = part_start(p, n, self + 1);
     reduce_chunk(p, t, from, to, out + from * p->element);
-    if (p->references[self] == NO_REFERENCE)
-        copy(slot_of(p->group, self, p->base + t)->result, out + from * p->element,
-             (to - from) * p->element);
+    copy(slot_of(p->group, self, p->base + t)->result, out + from * p->element,
+         (to - from) * p->element);
 }
 
 static void combine(const plan *p, uint64_t t) {
@@ -169,12 +167,8 @@ static void collect(const plan *p, uint64_t t) {
     for (int32_t step = 1; step < p->group->world; step++) {
         int32_t rank = (p->group->rank + step) % p->group->world;
         size_t from = part_start(p, n, rank), to = part_start(p, n, rank + 1);
-        const unsigned char *reduced =
-            p->references[rank] == NO_REFERENCE
-                ? slot_of(p->group, rank, p->base + t)->result
-                : referenced(p->group, rank, p->references[rank]) + (start + from) * p->element;
-        copy((unsigned char *)p->call->output + (start + from) * p->element, reduced,
-             (to - from) * p->element);
+        copy((unsigned char *)p->call->output + (start + from) * p->element,
+             slot_of(p->group, rank, p->base + t)->result, (to - from) * p->element);
     }
 }
 
@@ -280,9 +274,10 @@ static size_t input_elements(const plan *p) {
     return p->call->count * (is_whole ? (size_t)p->group->world : 1);
 }
 
-// Pages that were read in place count as resident memory of every reader. They are dropped from this
-// process's page table, which neither frees nor changes them.
+// Pages that were read in place count as resident memory of every reader. They are dropped from
+// this process's page table, which neither frees nor changes them.
 static void forget_references(const plan *p) {
+    if (p->group->sharers) return; // threads read their own process's memory, which would be lost
     size_t bytes = input_elements(p) * p->element;
     for (int32_t rank = 0; rank < p->group->world; rank++) {
         if (rank == p->group->rank || p->references[rank] == NO_REFERENCE) continue;
@@ -292,25 +287,33 @@ static void forget_references(const plan *p) {
     }
 }
 
+// An all-reduce is always staged: reading in place was no faster (each rank reads every part
+// and writes every part either way) and would make the others' buffers resident in this process
+// too.
+static uint64_t own_reference(const plan *p) {
+    const apus_shm_call *call = p->call;
+    bool stages = call->kind == APUS_SHM_ALL_REDUCE || !contributes(p, p->group->rank);
+    if (stages || call->count == 0) return NO_REFERENCE;
+    return reference_of(p->group, call->input, input_elements(p) * p->element);
+}
+
 apus_shm_status run_collective(struct apus_shm_group *group, const apus_shm_call *call) {
     plan p = {.group = group, .call = call, .base = group->rounds};
     p.element = apus_shm_dtype_size(call->dtype);
     p.per_round = CHUNK_BYTES / p.element;
     if (is_sliced(call->kind)) p.per_round = p.per_round / (size_t)group->world & ~(size_t)63;
     p.rounds = call->count == 0 ? 1 : (call->count + p.per_round - 1) / p.per_round;
-    p.solo = call->kind == APUS_SHM_ALL_REDUCE && call->count * p.element <= SOLO_BYTES;
-    p.collects = call->kind == APUS_SHM_ALL_REDUCE && !p.solo;
-    bool has_reference = !p.solo && contributes(&p, group->rank) && call->count > 0;
-    p.references[group->rank] = NO_REFERENCE;
-    if (has_reference)
-        p.references[group->rank] =
-            reference_of(group, call->input, input_elements(&p) * p.element);
+    // A few elements: every rank reduces all of them, which takes one wait instead of two.
+    bool is_small = call->count * p.element <= SMALL_BYTES;
+    p.collects = call->kind == APUS_SHM_ALL_REDUCE && !is_small;
+    p.references[group->rank] = own_reference(&p);
     group->sequence++;
     enter(group, call, group->sequence, whole_elements(&p) * p.element);
     apus_shm_status status = run_rounds(&p);
     group->rounds += p.rounds;
-    if (status == APUS_SHM_OK && !p.solo) forget_references(&p);
-    if (status == APUS_SHM_OK) step_out(group);
+    if (status != APUS_SHM_OK) return status;
+    forget_references(&p);
+    step_out(group);
     return status;
 }
 

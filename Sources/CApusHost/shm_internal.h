@@ -14,7 +14,7 @@ enum {
         << 10,         // of a chunk: fits the second-level cache together with its destination
     CHANNEL_SLOTS = 2, // of a sender-receiver pair
     CHANNEL_BYTES = 64 << 10,
-    SOLO_BYTES = 16 << 10, // up to here every rank reduces everything: one wait instead of two
+    SMALL_BYTES = 16 << 10, // up to here every rank reduces everything: one wait instead of two
     PAGE = 4096,
 };
 
@@ -65,7 +65,7 @@ typedef struct {
     _Atomic uint32_t bell; // rung at every change of a counter
     _Alignas(64) _Atomic uint32_t waiters;
     _Alignas(64) _Atomic int32_t pid; // 0: not yet here
-    _Atomic int32_t left;    // LEFT or LEFT_AFTER_FAILURE
+    _Atomic int32_t left;             // LEFT or LEFT_AFTER_FAILURE
     _Atomic int32_t reaches;          // 1: reads the others' arenas; 2: cannot
     int32_t arena_fd;
     uint64_t arena_bytes;

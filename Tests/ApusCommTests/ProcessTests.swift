@@ -55,7 +55,8 @@ import Testing
             #expect(outcome.code == 1)
             #expect(
                 outcome.output.contains(
-                    "rank 0: all-reduce #2 of second (1000 x float32); rank 1: barrier #2 of third"))
+                    "rank 0: all-reduce #2 of second (1000 x float32); "
+                        + "rank 1: barrier #2 of third"))
         }
     }
 

@@ -67,7 +67,8 @@ struct GlooPlace {
                     missing.removeAll { $0 == peer }
                 }
             } catch {
-                throw absence(missing.map { globalRanks[$0] }, own: own, "until rank 0 ended", store)
+                let names = missing.map { globalRanks[$0] }
+                throw absence(names, own: own, "until rank 0 ended", store)
             }
             if !missing.isEmpty, monotonicSeconds() > deadline {
                 let time = "\(timeoutSeconds.fixed(0)) s"
