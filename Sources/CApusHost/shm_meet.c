@@ -180,6 +180,13 @@ static int32_t find_dead(const meeting *m) {
     return -1;
 }
 
+// A rank that ran out of time says so when it leaves: then the missing are to blame, not it.
+static apus_shm_status judge_dead(meeting *m) {
+    if (!atomic_load(&m->group->members[m->result->culprit].left)) return APUS_SHM_PEER_LEFT;
+    list_missing(m);
+    return APUS_SHM_TIMED_OUT;
+}
+
 static apus_shm_status wait_for_seats(meeting *m) {
     header *head = m->group->head;
     uint64_t look = now_ns();
@@ -187,7 +194,7 @@ static apus_shm_status wait_for_seats(meeting *m) {
         if (now_ns() >= look) {
             look = now_ns() + 50 * 1000 * 1000;
             m->result->culprit = find_dead(m);
-            if (m->result->culprit >= 0) return APUS_SHM_PEER_LEFT;
+            if (m->result->culprit >= 0) return judge_dead(m);
         }
         if (now_ns() >= m->deadline) {
             list_missing(m);

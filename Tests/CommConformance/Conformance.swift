@@ -25,6 +25,7 @@ public struct Conformance {
             for size in Self.sizes { try check(size, dtype) }
         }
         try check(70_001, .float32)
+        try sharedBuffers(70_001, .float32)
         try check(70_001, .bfloat16)
     }
 
@@ -67,6 +68,23 @@ public struct Conformance {
         let work = try group.startReduceScatter(buffer, into: own, label: "in place")
         try work.wait()
         try expect(own.tensor([size]), mine, "reduce-scatter in place", dtype)
+    }
+
+    /// Operations on memory that the group allocated, where it does.
+    public func sharedBuffers(_ size: Int, _ dtype: DType) throws {
+        let elementCount = size * worldSize
+        guard let input = group.allocateShared(elementCount: elementCount, dtype: dtype) else {
+            return
+        }
+        input.tensor([elementCount]).copyInPlace(from: ramp(rank, elementCount, dtype))
+        let output = Tensor.zeros([size], dtype: dtype)
+        for _ in 0..<3 {
+            try group.reduceScatter(input, into: output, label: "shared")
+            let sum = slice(reduced(elementCount, .sum), rank, size)
+            try expect(output, sum, "reduce-scatter of a shared buffer", dtype)
+            let unchanged = values(rank, elementCount)
+            try expect(input.tensor([elementCount]), unchanged, "a shared input", dtype)
+        }
     }
 
     // MARK: - Copies
