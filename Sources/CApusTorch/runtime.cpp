@@ -166,7 +166,7 @@ static std::string cuda_reason;
 static int32_t count_cuda_devices() {
     if (!dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL)) {
         const char *error = dlerror();
-        cuda_reason = std::string("libtorch_cuda.so: ") + (error ? error : "not found");
+        cuda_reason = error ? error : "libtorch_cuda.so not found";
         return 0;
     }
     try {

@@ -1,3 +1,4 @@
+import ApusBase
 import ArgumentParser
 
 /// The command line. It links no libtorch, so that it answers in milliseconds; what needs tensors
@@ -14,6 +15,23 @@ struct Apus: ParsableCommand {
             Train.self, Launch.self, Config.self, Generate.self, Tokenize.self, Bench.self,
             Doctor.self, Version.self,
         ])
+
+    static func main() {
+        if let verb = CommandLine.arguments.dropFirst().first, let message = misspelt(verb) {
+            fail(message)
+            exit(withError: ExitCode.validationFailure)
+        }
+        main(nil)
+    }
+
+    /// What to say about a verb that does not exist.
+    private static func misspelt(_ verb: String) -> String? {
+        let verbs = configuration.subcommands.map { $0._commandName } + ["help"]
+        guard !verb.hasPrefix("-"), !verbs.contains(verb) else { return nil }
+        let guess = nearestName(to: verb, among: verbs).map { "did you mean '\($0)'?" }
+        let advice = guess ?? "the verbs are \(verbs.joined(separator: ", "))"
+        return "no verb '\(verb)'\n    \(advice)"
+    }
 }
 
 struct Version: ParsableCommand {

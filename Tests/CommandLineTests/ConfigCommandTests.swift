@@ -44,7 +44,7 @@ import Testing
     @Test(arguments: [
         ("config check /no/such.yaml", 1, "/no/such.yaml: cannot be opened: No such file"),
         ("train", 64, "Missing expected argument '<recipe>'"),
-        ("trian", 64, "Unexpected argument 'trian'"),
+        ("trian", 64, "did you mean 'train'?"),
         ("config check r.yaml --rnaks 2", 64, "Unknown option '--rnaks'. Did you mean '--ranks'?"),
         ("generate --model x --prompt y --top-p 2", 64, "--top-p must be above 0 and at most 1"),
         ("launch", 64, "Missing the program to launch"),

@@ -55,6 +55,24 @@ import Testing
     }
 }
 
+/// Verbs that nobody has written.
+@Suite struct MisspeltVerbTests {
+    @Test(arguments: [
+        ("trian r.yaml", "apus: no verb 'trian'\n    did you mean 'train'?\n"),
+        ("fly", "apus: no verb 'fly'\n    the verbs are train, launch, "),
+    ])
+    func theNearestIsSuggested(_ arguments: String, _ expected: String) throws {
+        let result = try Program.shell("apus \(arguments)")
+        #expect(result.exitCode == 64)
+        #expect(result.output.hasPrefix(expected), "\(result.output)")
+    }
+
+    @Test(arguments: ["--version", "--help", "help train", ""])
+    func theOthersStillWork(_ arguments: String) throws {
+        #expect(try Program.shell("apus \(arguments)").exitCode == 0)
+    }
+}
+
 /// `apus` answers at once because it links neither libtorch nor the tensor side.
 @Suite struct LightnessTests {
     @Test func noTensorLibraryIsLinked() throws {

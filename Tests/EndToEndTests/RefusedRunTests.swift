@@ -53,8 +53,10 @@ import Testing
     func aTruncatedSafetensorsFile(_ size: Int) throws {
         let run = try TinyRun()
         let cut = try run.shell(
-            "cp -r \(TinyRun.model) cut; chmod -R u+w cut; truncate -s \(size) cut/model.safetensors"
-        )
+            """
+            cp -r \(TinyRun.model) cut; chmod -R u+w cut
+            truncate -s \(size) cut/model.safetensors
+            """)
         try #require(cut.exitCode == 0, "\(cut.output)")
         let result = try run.train("--ranks 2 --set base_model=cut")
         #expect(result.exitCode == 1)

@@ -72,9 +72,9 @@ struct TinyRun: ~Copyable {
         let result = try shell(
             """
             set -m; "$APUS" train r.yaml \(settings) \(arguments) >printed 2>&1 & launcher=$!
-            steps() { grep -c . out/metrics.jsonl 2>/dev/null || true; }
+            steps() { cat out/metrics.jsonl 2>/dev/null | wc -l; }
             pid() { sed -n 's/.*: process \\([0-9]*\\),.*/\\1/p' out/logs/rank-$1.log; }
-            for i in $(seq 600); do [ "$(steps)" ] && [ "$(steps)" -ge 3 ] && break; sleep 0.05; done
+            for i in $(seq 600); do [ "$(steps)" -ge 3 ] && break; sleep 0.05; done
             rank0=$(pid 0); rank1=$(pid 1)
             \(action)
             wait $launcher; code=$?; cat printed; left | sed 's/^/left over: /'; exit $code
