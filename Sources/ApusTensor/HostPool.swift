@@ -2,9 +2,9 @@ internal import CApusTorch
 
 /// The memory of host tensors, kept between steps instead of being given back to the system.
 ///
-/// Training takes and drops the same large blocks every step; without a pool the kernel maps, zeroes
-/// and unmaps many of their pages each time. From the second step on, a pooled step touches no fresh
-/// page, and blocks that are freed join their neighbours, so that the peak is lower too.
+/// Training takes and drops the same large blocks every step; without a pool the kernel maps,
+/// zeroes and unmaps many of their pages each time. From the second step on, a pooled step touches
+/// no fresh page, and blocks that are freed join their neighbours, so that the peak is lower too.
 public enum HostPool {
     /// Lets host tensors of this process come from the pool from now on; existing ones stay where
     /// they are. False where the system grants no range of addresses, which changes nothing.
@@ -27,7 +27,7 @@ public enum HostPool {
             reachedBytes: Int(figures.reached))
     }
 
-    /// Hands the pages of free blocks back to the system, after a phase that needed much more than the
-    /// next one will.
+    /// Hands the pages of free blocks back to the system, after a phase that needed much more than
+    /// the next one will.
     public static func trim() { apus_pool_trim() }
 }

@@ -35,14 +35,17 @@ public:
         return {block, block, &release, c10::Device(c10::DeviceType::CPU)};
     }
     c10::DeleterFnPtr raw_deleter() const override { return &release; }
-    void copy_data(void *to, const void *from, size_t count) const override { std::memcpy(to, from, count); }
+    void copy_data(void *to, const void *from, size_t count) const override {
+        std::memcpy(to, from, count);
+    }
 };
 
 }  // namespace
 
 bool apus_pool_install(void) {
     static bool installed = [] {
-        auto pages = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)), page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+        auto pages = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)),
+             page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
         // Never freed: tensors may outlive every static.
         auto *made = new apus::HostPool(pages * page);
         if (!made->is_open()) {
@@ -53,7 +56,8 @@ bool apus_pool_install(void) {
         others = c10::GetDefaultCPUAllocator();
         c10::SetCPUAllocator(new PooledAllocator(), /*priority=*/1);
 #ifdef __GLIBC__
-        // What libtorch's libraries take from the C library directly (scratch of matrix products) stays too.
+        // What libtorch's libraries take from the C library directly (scratch of matrix products)
+        // stays too.
         mallopt(M_MMAP_THRESHOLD, 32 << 20);
         mallopt(M_TRIM_THRESHOLD, 256 << 20);
 #endif

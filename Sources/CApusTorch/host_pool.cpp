@@ -12,14 +12,18 @@ namespace {
 
 constexpr size_t cache_line = 64;
 
-// One line more than asked for: otherwise neighbours of power-of-two sizes would start at equal offsets within their
-// pages, and kernels that walk along several of them would fight for the same cache sets.
-size_t block_size(size_t byte_count) { return (byte_count + 2 * cache_line - 1) / cache_line * cache_line; }
+// One line more than asked for: otherwise neighbours of power-of-two sizes would start at equal
+// offsets within their pages, and kernels that walk along several of them would fight for the same
+// cache sets.
+size_t block_size(size_t byte_count) {
+    return (byte_count + 2 * cache_line - 1) / cache_line * cache_line;
+}
 
 }  // namespace
 
 HostPool::HostPool(size_t capacity) {
-    void *range = mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *range = mmap(nullptr, capacity, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (range == MAP_FAILED) return;
 #ifdef MADV_HUGEPAGE
     madvise(range, capacity, MADV_HUGEPAGE);  // a wish: the pool works with small pages too

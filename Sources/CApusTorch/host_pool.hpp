@@ -1,4 +1,5 @@
-// A pool of host memory: blocks of one reserved range, joined again when freed, taken where they fit best.
+// A pool of host memory: blocks of one reserved range, joined again when freed, taken where they
+// fit best.
 #pragma once
 
 #include <cstddef>
@@ -11,18 +12,21 @@
 
 namespace apus {
 
-// Training asks for the same large blocks step after step. The C library maps and unmaps many of them, and the
-// kernel then zeroes every page again. The pool keeps what was touched, so that a steady state touches no fresh page;
-// and it reserves addresses for everything at once, so that neighbours always join and pages can be huge.
+// Training asks for the same large blocks step after step. The C library maps and unmaps many of
+// them, and the kernel then zeroes every page again. The pool keeps what was touched, so that a
+// steady state touches no fresh page; and it reserves addresses for everything at once, so that
+// neighbours always join and pages can be huge.
 class HostPool {
 public:
     struct Figures {
         size_t used = 0;       // bytes in blocks that are taken
         size_t most_used = 0;  // the largest value of `used` so far
-        size_t reached = 0;    // bytes from the range's start to its furthest touched block: an upper bound of what is resident
+        size_t reached = 0; // bytes from the range's start to its furthest touched block: an upper
+                            // bound of what is resident
     };
 
-    // Reserves addresses, no memory; a pool without a range (is_open() false) if the system refuses.
+    // Reserves addresses, no memory; a pool without a range (is_open() false) if the system
+    // refuses.
     explicit HostPool(size_t capacity);
 
     bool is_open() const { return start_ != nullptr; }
