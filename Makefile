@@ -21,7 +21,7 @@ debug: setup
 
 # Everything: the Swift tests, among them the comparisons with PyTorch's and transformers' numbers.
 test: setup demo-files
-	swift test $(SWIFT_FLAGS)
+	swift test --disable-xctest $(SWIFT_FLAGS)
 
 # With a Python that has transformers (PYTHON=...): loads what `make demo` wrote.
 PYTHON := python3
