@@ -44,8 +44,8 @@ public:
 
 bool apus_pool_install(void) {
     static bool installed = [] {
-        auto pages = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)),
-             page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+        auto pages = static_cast<size_t>(sysconf(_SC_PHYS_PAGES));
+        auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
         // Never freed: tensors may outlive every static.
         auto *made = new apus::HostPool(pages * page);
         if (!made->is_open()) {
@@ -56,8 +56,7 @@ bool apus_pool_install(void) {
         others = c10::GetDefaultCPUAllocator();
         c10::SetCPUAllocator(new PooledAllocator(), /*priority=*/1);
 #ifdef __GLIBC__
-        // What libtorch's libraries take from the C library directly (scratch of matrix products)
-        // stays too.
+        // What libtorch takes from the C library directly (scratch of matrix products) stays too.
         mallopt(M_MMAP_THRESHOLD, 32 << 20);
         mallopt(M_TRIM_THRESHOLD, 256 << 20);
 #endif

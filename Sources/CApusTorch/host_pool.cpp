@@ -86,12 +86,13 @@ void HostPool::give_back(void *pointer) {
 
 void HostPool::trim() {
     std::lock_guard<std::mutex> lock(mutex_);
-    auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     for (auto &[block, size] : by_address_) {
-        auto begin = (reinterpret_cast<uintptr_t>(block) + page - 1) / page * page;
-        auto end = std::min(reinterpret_cast<uintptr_t>(block + size),
-                            reinterpret_cast<uintptr_t>(start_ + figures_.reached)) / page * page;
-        if (begin < end) madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
+        // The range starts at a page, so offsets tell whole pages.
+        size_t offset = static_cast<size_t>(block - start_);
+        size_t begin = (offset + page - 1) / page * page;
+        size_t end = std::min(offset + size, figures_.reached) / page * page;
+        if (begin < end) madvise(start_ + begin, end - begin, MADV_DONTNEED);
     }
 }
 

@@ -21,12 +21,10 @@ public:
     struct Figures {
         size_t used = 0;       // bytes in blocks that are taken
         size_t most_used = 0;  // the largest value of `used` so far
-        size_t reached = 0; // bytes from the range's start to its furthest touched block: an upper
-                            // bound of what is resident
+        size_t reached = 0;    // the end of the furthest block so far; bounds what is resident
     };
 
-    // Reserves addresses, no memory; a pool without a range (is_open() false) if the system
-    // refuses.
+    // Reserves addresses, no memory; the pool stays closed if the system refuses.
     explicit HostPool(size_t capacity);
 
     bool is_open() const { return start_ != nullptr; }

@@ -2,8 +2,7 @@ import ApusBase
 import ApusTensor
 import Testing
 
-/// The pool serves the whole process, so other tests allocate meanwhile: figures are compared with
-/// room.
+/// The pool serves the whole process, so other tests allocate meanwhile: figures get some room.
 @Suite("Host memory pool", .serialized) struct HostPoolTests {
     private static let gibibyte = 1 << 30
     private static let room = 200 << 20
@@ -31,8 +30,8 @@ import Testing
         var living: [(tensor: Tensor, value: Double)] = []
         for step in 0..<400 {
             if living.count > 20 || (!living.isEmpty && Bool.random(using: &random)) {
-                let (tensor, value) = living.remove(
-                    at: Int.random(in: living.indices, using: &random))
+                let index = Int.random(in: living.indices, using: &random)
+                let (tensor, value) = living.remove(at: index)
                 #expect(tensor.min().item() == value && tensor.max().item() == value)
             } else {
                 // From far below to far above the size at which the pool begins.

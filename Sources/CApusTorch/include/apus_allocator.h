@@ -11,8 +11,7 @@ extern "C" {
 #pragma clang assume_nonnull begin
 
 // Makes the pool libtorch's allocator for host tensors from now on, in this process; those that
-// exist keep theirs. False where the system grants no range of addresses: libtorch's own allocator
-// then stays.
+// exist keep theirs. False where the system grants no range of addresses: nothing changes then.
 bool apus_pool_install(void);
 
 typedef struct {
