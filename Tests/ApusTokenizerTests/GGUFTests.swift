@@ -41,7 +41,7 @@ struct GGUFTests {
     @Test(
         "The ids are those of the HuggingFace tokenizer of the same model",
         arguments: [("smollm", "smollm"), ("llama3", "llama-bpe")])
-    func ids(kind: String, pre: String) throws {
+    func sameIDs(kind: String, pre: String) throws {
         let tokenizer = try Tokenizer(gguf: vocabulary(of: kind, pre: pre))
         for item in try Fixture(kind).cases {
             #expect(tokenizer.encode(item.text) == item.ids, "\(item.text.debugDescription)")
@@ -49,6 +49,27 @@ struct GGUFTests {
         #expect(tokenizer.endOfTextID == 0)
         let chat = try tokenizer.applyChatTemplate([ChatMessage(role: "user", content: "Hi")])
         #expect(chat.text == "Hi<|endoftext|>")
+    }
+
+    @Test("A SentencePiece vocabulary gets its merges from the scores")
+    func sentencePiece() throws {
+        let root = try Fixture.json("sentencepiece.json")
+        let tokens = try required(root["tokens"]?.arrayValue).map { try required($0.stringValue) }
+        var vocabulary = GGUFVocabulary(model: "llama", pre: "default", tokens: tokens)
+        vocabulary.tokenTypes = try ids(root["types"]).map { Int($0) }
+        vocabulary.scores = try required(root["scores"]?.arrayValue).map {
+            Float(try required($0.doubleValue))
+        }
+        vocabulary.ids.beginningOfText = 1
+        vocabulary.ids.endOfText = 2
+        let tokenizer = try Tokenizer(gguf: vocabulary)
+        for item in try required(root["cases"]?.arrayValue) {
+            let text = try required(item["text"]?.stringValue)
+            #expect(tokenizer.encode(text) == (try ids(item["ids"])), "\(text.debugDescription)")
+        }
+        #expect(tokenizer.decode(tokenizer.encode("a é 日"), skipSpecialTokens: true) == "a é 日")
+        vocabulary.scores = []
+        #expect(throws: TokenizerError.self) { try Tokenizer(gguf: vocabulary) }
     }
 
     @Test("The files it saves load again and give the same ids")

