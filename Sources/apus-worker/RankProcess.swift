@@ -25,11 +25,6 @@ enum RankProcess {
     static func run(
         log: RankLog? = nil, _ body: (any ProcessGroup, EventStream) throws -> Void
     ) -> Never {
-        for signalNumber in [SIGINT, SIGTERM] {
-            signal(signalNumber) { _ in
-                RankProcess.stopRequested.store(true, ordering: .relaxed)
-            }
-        }
         let descriptor = environment("APUS_EVENTS_FD").flatMap { Int32($0) }
         let events = EventStream(descriptor: descriptor, log: log)
         if let threads = environment("OMP_NUM_THREADS").flatMap({ Int($0) }), threads > 0 {
@@ -41,6 +36,7 @@ enum RankProcess {
         do {
             let joined = try WorldEnvironment.current().makeProcessGroup()
             group = joined
+            stopOnSignals()
             try body(joined, events)
             joined.leave(nil)
             exit(wantsStop ? 130 : 0)
@@ -52,6 +48,15 @@ enum RankProcess {
             writeError("rank \(rank): \(message)\n")
             let isBystander = (error as? CommError)?.code == .peerLeft
             exit(isBystander ? RankExitCode.peerFailed : 1)
+        }
+    }
+
+    /// Not before the ranks have met: one that still waits for the others ends at once.
+    private static func stopOnSignals() {
+        for signalNumber in [SIGINT, SIGTERM] {
+            signal(signalNumber) { _ in
+                RankProcess.stopRequested.store(true, ordering: .relaxed)
+            }
         }
     }
 
