@@ -105,7 +105,8 @@ let package = Package(
         tests("ApusBaseTests", ["ApusBase"]),
         tests("ApusFormatsTests", ["ApusBase", "ApusFormats"], data: ["Goldens"]),
         tests("ApusShardTests", ["ApusBase", "ApusShard"]),
-        tests("ApusTensorTests", ["ApusBase", "ApusTensor", "ApusTestSupport"]),
+        tests(
+            "ApusTensorTests", ["ApusBase", "ApusTensor", "ApusTestSupport"], data: ["Fixtures"]),
         .target(
             name: "CommConformance", dependencies: ["ApusBase", "ApusTensor", "ApusComm"],
             path: "Tests/CommConformance", swiftSettings: strict),

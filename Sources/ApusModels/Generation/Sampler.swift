@@ -1,4 +1,4 @@
-public import ApusBase
+internal import ApusBase
 public import ApusTensor
 
 /// How the next token is chosen: the warpers of HuggingFace's `generate`, in its order.
