@@ -12,9 +12,6 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-/// Files that tests read where they lie.
-let goldens = ["ApusFormatsTests": ["Goldens"]]
-
 /// `data`: folders beside the tests that they read by path.
 func tests(
     _ name: String, _ dependencies: [Target.Dependency], data: [String] = []
