@@ -25,6 +25,11 @@ struct apus_adamw {
 void apus_adamw(struct apus_update update, float *first_moment, float *second_moment,
                 struct apus_adamw rule);
 
+/// What an fp32 AdamW step reads and writes (four streams, three of them back) without its
+/// arithmetic: the memory's limit, to which benchmarks compare.
+void apus_plain_update(float *weights, const float *gradient, float *first, float *second,
+                       size_t count);
+
 /// Lion (Chen et al. 2023) with decoupled weight decay.
 struct apus_lion {
     double learning_rate, beta1, beta2, weight_decay;

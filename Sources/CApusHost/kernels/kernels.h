@@ -42,6 +42,8 @@ struct kernels {
 
     void (*adamw)(float *weights, const float *gradient, float *first, float *second,
                   size_t count, const struct adamw_scalars *scalars);
+    void (*plain_update)(float *weights, const float *gradient, float *first, float *second,
+                         size_t count);
     void (*lion)(float *weights, const float *gradient, float *momentum, size_t count,
                  const struct lion_scalars *scalars);
     void (*sgd)(float *weights, const float *gradient, float *momentum, size_t count,

@@ -22,6 +22,21 @@ static void adamw(float *weights, const float *gradient, float *first, float *se
 #undef STEP
 }
 
+/// AdamW's reads and writes with hardly any arithmetic between them.
+static void plain_update(float *weights, const float *gradient, float *first, float *second,
+                         size_t count) {
+#define STEP(i, n)                                                                               \
+    do {                                                                                         \
+        floats g = load(gradient + (i), n);                                                      \
+        floats m = load(first + (i), n) + g, v = load(second + (i), n) + g;                      \
+        store(first + (i), m, n);                                                                \
+        store(second + (i), v, n);                                                               \
+        store(weights + (i), load(weights + (i), n) + m, n);                                     \
+    } while (0)
+    FOR_EACH_VECTOR(count, STEP);
+#undef STEP
+}
+
 /// -1, 0 or 1; NaN stays NaN, so that a broken gradient is seen.
 APUS_INLINE floats sign(floats value) {
     words one_or_minus_one = ((words)value & 0x80000000) | 0x3F800000;

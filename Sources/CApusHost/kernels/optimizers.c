@@ -42,6 +42,11 @@ void apus_adamw(struct apus_update update, float *first_moment, float *second_mo
                                          n, &s));
 }
 
+void apus_plain_update(float *weights, const float *gradient, float *first, float *second,
+                       size_t count) {
+    apus_kernels()->plain_update(weights, gradient, first, second, count);
+}
+
 void apus_lion(struct apus_update update, float *momentum, struct apus_lion rule) {
     struct lion_scalars s = {
         .gradient_scale = update.gradient_scale,

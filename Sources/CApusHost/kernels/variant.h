@@ -20,6 +20,7 @@ const struct kernels APUS_VARIANT_TABLE = {
     .accumulate = accumulate,
     .sum_of_squares = sum_of_squares,
     .adamw = adamw,
+    .plain_update = plain_update,
     .lion = lion,
     .sgd = sgd,
     .sgd_plain = sgd_plain,
