@@ -82,9 +82,14 @@ enum DecoderStage: Sendable {
     ) -> [UInt8] {
         let blank = utf8(scalar)
         var rest = token[...]
-        for _ in 0..<start where rest.starts(with: blank) { rest = rest.dropFirst(blank.count) }
-        for _ in 0..<stop where rest.reversed().starts(with: blank.reversed()) {
+        var (left, right) = (start, stop)
+        while left > 0, rest.starts(with: blank) {
+            rest = rest.dropFirst(blank.count)
+            left -= 1
+        }
+        while right > 0, rest.suffix(blank.count).elementsEqual(blank) {
             rest = rest.dropLast(blank.count)
+            right -= 1
         }
         return Array(rest)
     }

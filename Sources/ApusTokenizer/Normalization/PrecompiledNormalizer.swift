@@ -72,7 +72,9 @@ struct PrecompiledNormalizer: TextStage {
             guard units.indices.contains(position) else { return nil }
             let start = Int(units[position] & 0x7FFF_FFFF)
             guard start < replacements.count else { return nil }
-            return replacements[start...].prefix { $0 != 0 }
+            let replacement = replacements[start...].prefix { $0 != 0 }
+            // A broken table must not put half a character into the text.
+            return String(validating: replacement, as: UTF8.self) == nil ? nil : replacement
         }
         return nil
     }
