@@ -19,6 +19,11 @@ enum GGUFConfiguration {
         guard let table = file.entry("token_embd.weight"), table.shape.count == 2 else {
             throw FileError(file.path, "has no matrix token_embd.weight")
         }
+        guard try reader.int("expert_count", default: 0) == 0 else {
+            throw FileError(
+                file.path, "holds a mixture of experts, which Apus does not read from GGUF",
+                remedy: "use the model's HuggingFace folder")
+        }
         var json: JSONObject = ["architectures": [.string(className)]]
         json["model_type"] = .string(architecture)
         json["vocab_size"] = .integer(table.shape[0])
@@ -90,13 +95,14 @@ enum GGUFConfiguration {
         _ reader: MetadataReader, width: Int, theta: Double
     ) throws(FileError) -> JSONObject {
         let divisors = try reader.file.floats("rope_freqs.weight")
+        // Before frequencies are computed: the width is the file's word alone.
+        guard divisors.count == width / 2, theta > 1 else { throw unknownRotary(reader) }
         for factor in [8.0, 32, 4, 16, 64] {
             var rotary = RotaryConfiguration(width: width, theta: theta)
             let plain = rotary.frequencies(length: 1)
             rotary.scaling = .llama3(
                 factor: factor, lowFrequency: 1, highFrequency: 4, trainedLength: 8192)
             let scaled = rotary.frequencies(length: 1)
-            guard divisors.count == plain.count else { break }
             let fits = divisors.indices.allSatisfy { index in
                 let expected = plain[index] / scaled[index]
                 return abs(Double(divisors[index]) - expected) <= 1e-3 * expected
@@ -107,7 +113,11 @@ enum GGUFConfiguration {
                 "high_freq_factor": 4.0, "original_max_position_embeddings": 8192,
             ]
         }
-        throw FileError(
+        throw unknownRotary(reader)
+    }
+
+    private static func unknownRotary(_ reader: MetadataReader) -> FileError {
+        FileError(
             reader.file.path, "rope_freqs.weight is no rotary scaling that Apus knows",
             remedy: "use the model's HuggingFace folder")
     }
