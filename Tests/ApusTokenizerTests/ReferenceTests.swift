@@ -6,7 +6,7 @@ import Testing
 struct ReferenceTests {
     static let kinds = [
         "gpt2", "gpt2-prefix", "smollm", "llama3", "qwen2", "llama2", "gemma", "bert", "t5",
-        "unigram-bytes", "clip", "words",
+        "unigram-bytes", "clip", "words", "precompiled",
     ]
 
     @Test("Ids, with and without special tokens", arguments: kinds)

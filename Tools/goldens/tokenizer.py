@@ -45,7 +45,7 @@ CASES = [
     "<|endoftext", "x" * 300, "ab" * 200, "    " * 30 + "x", "1" * 40, "!?" * 30 + "\n\r\n", "'" * 7,
     "word wordy [W]word [W] <L> <R>  x  <L>y<R>\n z", "Ⓐⓑ ⅷ ⁵ ০১২ \U00011de0 \U0001e4f0", "ǅ ǆ ʰ ª º",
     "a\u0300\u0301b \u0300 \u200d\u200c", "\u2028\u2029\u0085end", "tail   ", "tail\t", " \u0301x",
-    "https://example.org/a_b?c=d&e=%20#f", "{\"key\": [1, 2.5, null], \"s\": \"\\n\"}", "$100,000.00 €5 £3",
+    "①ﬁA Äe\u0301é\u3000x\u200by", "https://example.org/a_b?c=d&e=%20#f", "{\"key\": [1, 2.5, null], \"s\": \"\\n\"}", "$100,000.00 €5 £3",
 ]
 
 
@@ -213,6 +213,33 @@ def unigram_bytes():
     return Tokenizer.from_str(json.dumps(base))
 
 
+def precompiled():
+    """T5's normalizer: rules that SentencePiece compiled, here a few of our own."""
+    import base64
+    import io
+    import tempfile
+
+    import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2
+
+    rules = ["41 61", "FB01 66+69", "E9 65", "65+301 65", "3000 20", "200B ", "2460 31", "C4 41+45",
+             "1112+1161+11AB D55C"]
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
+        file.write("".join(r.replace(" ", "\t").replace("+", " ") + "\n" for r in rules))
+        file.flush()
+        model = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(TRAINING.splitlines()), model_writer=model, vocab_size=300,
+            hard_vocab_limit=False, minloglevel=2, normalization_rule_tsv=file.name,
+        )
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString(model.getvalue())
+    table = base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode()
+    tokenizer = json.loads(t5().to_str())
+    tokenizer["normalizer"] = {"type": "Precompiled", "precompiled_charsmap": table}
+    return Tokenizer.from_str(json.dumps(tokenizer))
+
+
 def clip():
     """Byte-level pieces with a mark at the end of words."""
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token="<|endoftext|>"))
@@ -368,7 +395,7 @@ def main():
     kinds = {
         "gpt2": gpt2, "gpt2-prefix": gpt2_prefix, "smollm": smollm, "llama3": llama3, "qwen2": qwen2,
         "llama2": llama2, "gemma": gemma, "bert": bert, "t5": t5, "unigram-bytes": unigram_bytes,
-        "clip": clip, "words": words,
+        "clip": clip, "words": words, "precompiled": precompiled,
     }
     for name, make in kinds.items():
         made = make()

@@ -36,14 +36,14 @@ struct PrecompiledNormalizer: TextStage {
     ) {
         guard let base = old.baseAddress else { return }
         if cluster.count < 6, let replacement = replacement(for: old[cluster]) {
-            append(replacement, from: cluster, to: &rewriter)
+            append(replacement, from: cluster, of: old, to: &rewriter)
             return
         }
         var index = cluster.lowerBound
         while index < cluster.upperBound {
             let range = index..<index + base.scalar(at: index).length
             if let replacement = replacement(for: old[range]) {
-                append(replacement, from: range, to: &rewriter)
+                append(replacement, from: range, of: old, to: &rewriter)
             } else {
                 rewriter.copy(range, of: old)
             }
@@ -51,10 +51,20 @@ struct PrecompiledNormalizer: TextStage {
         }
     }
 
+    /// New characters stand for the old ones in order; those in excess for the last.
     private func append(
-        _ replacement: ArraySlice<UInt8>, from range: Range<Int>, to rewriter: inout TextRewriter
+        _ replacement: ArraySlice<UInt8>, from range: Range<Int>, of old: ByteBuffer,
+        to rewriter: inout TextRewriter
     ) {
-        for byte in replacement { rewriter.append(byte: byte, from: range) }
+        guard let base = old.baseAddress else { return }
+        var origin = range.lowerBound..<range.lowerBound
+        for scalar in String(decoding: replacement, as: UTF8.self).unicodeScalars {
+            if origin.upperBound < range.upperBound {
+                let start = origin.upperBound
+                origin = start..<start + base.scalar(at: start).length
+            }
+            rewriter.append(scalar: scalar.value, from: origin)
+        }
     }
 
     /// The replacement of the shortest entry that begins the key, as the reference takes it.
