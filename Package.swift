@@ -90,8 +90,8 @@ let package = Package(
         .executableTarget(
             name: "apus-worker",
             dependencies: [
-                "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusModels", "ApusTokenizer",
-                "ApusTrain", "ApusConfig", argumentParser,
+                "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusModels",
+                "ApusTokenizer", "ApusTrain", "ApusConfig", argumentParser,
             ],
             swiftSettings: strict),
 

@@ -1,11 +1,33 @@
 import ApusBase
 import ApusComm
+import ApusOptim
 import ApusTrain
 import ArgumentParser
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measures this machine.", subcommands: [BenchTrain.self])
+        abstract: "Measures this machine.", subcommands: [BenchTrain.self, BenchAdam.self])
+}
+
+/// The optimizer update on one core.
+struct BenchAdam: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "adam", abstract: "AdamW beside a plain loop of the same traffic.")
+
+    @Option var parameters = 24_000_000
+
+    func run() {
+        let result = UpdateBenchmark(parameterCount: parameters).run()
+        let report: JSON = [
+            "parameters": .integer(parameters),
+            "fp32_ns_per_parameter": .number(result.float32Nanoseconds),
+            "bf16_ns_per_parameter": .number(result.bfloat16Nanoseconds),
+            "plain_ns_per_parameter": .number(result.plainNanoseconds),
+            "bandwidth_share": .number(result.bandwidthShare),
+            "gb_per_s": .number(result.gigabytesPerSecond),
+        ]
+        print(report.text())
+    }
 }
 
 /// One rank of `apus bench train`; rank 0 prints the result.

@@ -29,8 +29,8 @@ import Testing
             "ApusData",
         ],
         "apus-worker": [
-            "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusModels", "ApusTokenizer",
-            "ApusTrain", "ApusConfig", "ApusData", "ApusNN",
+            "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusModels",
+            "ApusTokenizer", "ApusTrain", "ApusConfig", "ApusData", "ApusNN",
         ],
     ]
 

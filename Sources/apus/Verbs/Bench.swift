@@ -4,7 +4,26 @@ import ArgumentParser
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure this machine; each benchmark prints one JSON line.",
-        subcommands: [Training.self])
+        subcommands: [Training.self, Adam.self])
+
+    struct Adam: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "adam",
+            abstract: "The optimizer update on one core, beside a plain loop of the same traffic.")
+
+        @Option(help: "Parameters to update; far more than fit the caches.")
+        var parameters = 24_000_000
+
+        func validate() throws {
+            if parameters < 1 { throw ValidationError("--parameters must be at least 1.") }
+        }
+
+        func run() throws {
+            try reporting {
+                try becomeWorker(["bench", "adam", "--parameters", String(parameters)])
+            }
+        }
+    }
 
     struct Training: ParsableCommand {
         static let configuration = CommandConfiguration(
