@@ -113,6 +113,7 @@ final class RankBoard: @unchecked Sendable {
 
     /// Publishes the last words, unless the group had failed before: then they would be an echo.
     ///
+    /// The store may already be gone, with nobody left to tell: failures here are of no interest.
     /// Rank 0, with whom the store goes, stays until the others have left too, or three seconds.
     func leave(_ lastWords: String?, afterFailure: Bool, hostsStore: Bool) {
         publisher.stop()
