@@ -116,8 +116,14 @@ import Testing
     }
 
     func expectSame(_ body: (Tensor) -> Tensor) {
-        let plain = run { block(block($0, first), second) }
-        for (a, b) in zip(run(body), plain) { expectIdentical(a, b) }
+        // Dropout draws from the process's default generator, and so may other suites meanwhile: one
+        // undisturbed attempt has to give equal bits.
+        for _ in 0..<50 {
+            let plain = run { block(block($0, first), second) }
+            let found = run(body)
+            if zip(found, plain).allSatisfy({ $0.isSame(as: $1) }) { return }
+        }
+        Issue.record("the checkpointed result never equals the plain one")
     }
 
     @Test func gradientsEqualThoseOfTheUncheckedWithDropout() {
