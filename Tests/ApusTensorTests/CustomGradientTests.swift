@@ -116,7 +116,7 @@ import Testing
     }
 
     func expectSame(_ body: (Tensor) -> Tensor) {
-        // Dropout draws from the process's default generator, and so may other suites meanwhile: one
+        // Dropout draws from the process's default generator, as other suites may meanwhile: one
         // undisturbed attempt has to give equal bits.
         for _ in 0..<50 {
             let plain = run { block(block($0, first), second) }
