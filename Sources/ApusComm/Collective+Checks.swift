@@ -12,7 +12,9 @@ extension Collective {
         _ label: String?
     ) -> Collective {
         checkReduction(.reduceScatter, input, op, label)
-        checkSlices(.reduceScatter, whole: input, slice: output, worldSize, label)
+        let widens = input.dtype.isHalf && output.dtype == .float32
+        checkSlices(
+            .reduceScatter, whole: input, slice: output, worldSize, label, mayDiffer: widens)
         return Collective(.reduceScatter, input: input, output: output, op: op, label: label)
     }
 
@@ -104,10 +106,12 @@ extension Collective {
     }
 
     private static func checkSlices(
-        _ kind: Kind, whole: CommBuffer, slice: CommBuffer, _ worldSize: Int, _ label: String?
+        _ kind: Kind, whole: CommBuffer, slice: CommBuffer, _ worldSize: Int, _ label: String?,
+        mayDiffer: Bool = false
     ) {
         precondition(
-            whole.dtype == slice.dtype && whole.elementCount == slice.elementCount * worldSize,
+            (whole.dtype == slice.dtype || mayDiffer)
+                && whole.elementCount == slice.elementCount * worldSize,
             "\(kind): \(shape(whole)) is not \(worldSize) slices of \(shape(slice))\(of(label))")
     }
 
@@ -121,4 +125,8 @@ extension Collective {
     }
 
     private static func of(_ label: String?) -> String { label.map { " (\($0))" } ?? "" }
+}
+
+extension DType {
+    fileprivate var isHalf: Bool { self == .bfloat16 || self == .float16 }
 }

@@ -36,6 +36,9 @@ public struct Collective {
 
     public var dtype: DType { kind.hasOutputOnly ? output.dtype : input.dtype }
 
+    /// Of the output: fp32 for a reduce-scatter that does not round its sums back to 16 bits.
+    var resultDtype: DType { kind == .reduceScatter ? output.dtype : dtype }
+
     /// The elements that one rank contributes or receives, the same on all ranks: the shard of a
     /// gather or scatter, the whole tensor of a reduction or broadcast.
     public func elementsPerRank(worldSize: Int) -> Int {

@@ -22,7 +22,8 @@ extension ProcessGroup {
     /// Reduces `input` (worldSize x n elements) over all ranks; rank r receives slice r in `output`
     /// (n).
     ///
-    /// `output` may be slice `rank` of `input` itself.
+    /// `output` may be slice `rank` of `input` itself. With a bf16 or fp16 `input` it may be fp32:
+    /// then it receives the sums as they were accumulated, without rounding.
     public func reduceScatter(
         _ input: some CommOperand, into output: some CommOperand, op: ReduceOp = .sum,
         label: String? = nil

@@ -17,6 +17,7 @@ typedef struct {
     struct apus_shm_group *group;
     const apus_shm_call *call;
     size_t element;   // bytes
+    size_t result;    // bytes of an element of the output
     size_t per_round; // elements of `count`
     uint64_t rounds;
     uint64_t base; // the group's rounds before this operation
@@ -91,6 +92,7 @@ static void announce(const plan *p, slot *own) {
                            .reference = p->references[p->group->rank],
                            .kind = p->call->kind,
                            .dtype = p->call->dtype,
+                           .result = p->call->result,
                            .reduction = p->call->reduction,
                            .peer = p->call->peer};
     if (p->call->label) strncat(said->label, p->call->label, APUS_SHM_LABEL - 1);
@@ -126,12 +128,12 @@ static void reduce_chunk(const plan *p, uint64_t t, size_t from, size_t to, void
     for (int32_t rank = 0; rank < p->group->world; rank++)
         sources[rank] = source_slice(p, rank, t, p->group->rank) + from * p->element;
     apus_reduce_sources(sources, p->group->world, out, to - from, p->call->dtype,
-                        p->call->reduction);
+                        p->call->result, p->call->reduction);
 }
 
 static void combine_reduction(const plan *p, uint64_t t) {
     size_t n = length(p, t), start = t * p->per_round;
-    unsigned char *out = (unsigned char *)p->call->output + start * p->element;
+    unsigned char *out = (unsigned char *)p->call->output + start * p->result;
     if (!p->collects) {
         reduce_chunk(p, t, 0, n, out);
         return;
@@ -176,8 +178,8 @@ static void collect(const plan *p, uint64_t t) {
 
 static bool agrees(const announcement *a, const announcement *b) {
     return a->sequence == b->sequence && a->kind == b->kind && a->count == b->count &&
-           a->dtype == b->dtype && a->reduction == b->reduction && a->peer == b->peer &&
-           strcmp(a->label, b->label) == 0;
+           a->dtype == b->dtype && a->result == b->result && a->reduction == b->reduction &&
+           a->peer == b->peer && strcmp(a->label, b->label) == 0;
 }
 
 // After the first round's chunks are there: do all ranks mean the same operation?
@@ -300,6 +302,7 @@ static uint64_t own_reference(const plan *p) {
 apus_shm_status run_collective(struct apus_shm_group *group, const apus_shm_call *call) {
     plan p = {.group = group, .call = call, .base = group->rounds};
     p.element = apus_shm_dtype_size(call->dtype);
+    p.result = apus_shm_dtype_size(call->result);
     p.per_round = CHUNK_BYTES / p.element;
     if (is_sliced(call->kind)) p.per_round = p.per_round / (size_t)group->world & ~(size_t)63;
     p.rounds = call->count == 0 ? 1 : (call->count + p.per_round - 1) / p.per_round;

@@ -16,6 +16,7 @@ enum {
     CHANNEL_BYTES = 64 << 10,
     SMALL_BYTES = 16 << 10, // up to here every rank reduces everything: one wait instead of two
     PAGE = 4096,
+    HUGE_PAGE = 2 << 20,
 };
 
 #define NO_REFERENCE UINT64_MAX
@@ -31,6 +32,7 @@ typedef struct {
     uint64_t reference;
     int32_t kind;
     int32_t dtype;
+    int32_t result;
     int32_t reduction;
     int32_t peer;
     char label[APUS_SHM_LABEL];

@@ -69,7 +69,7 @@ static inline __attribute__((always_inline)) uint16_t to_float16(float value) {
         for (size_t i = 0; i < block; i++) sum[i] = COMBINE(sum[i], LOAD(source[i])); \
     }
 
-#define REDUCER(NAME, STORED, WIDE, LOAD, STORE, AVERAGE)                                    \
+#define REDUCER(NAME, STORED, WIDE, RESULT, LOAD, STORE)                                     \
     VECTORISED static void NAME(const void *const *sources, int32_t source_count, void *out, \
                                 size_t count, apus_shm_reduction reduction) {                \
         typedef STORED stored;                                                               \
@@ -85,15 +85,13 @@ static inline __attribute__((always_inline)) uint16_t to_float16(float value) {
             } else {                                                                         \
                 ACCUMULATE(ADD, LOAD)                                                        \
             }                                                                                \
-            stored *target = (stored *)out + start;                                          \
+            RESULT *target = (RESULT *)out + start;                                          \
             if (reduction == APUS_SHM_AVERAGE) {                                             \
-                for (size_t i = 0; i < block; i++) sum[i] = AVERAGE(sum[i]);                 \
+                for (size_t i = 0; i < block; i++) sum[i] /= (WIDE)source_count;             \
             }                                                                                \
             for (size_t i = 0; i < block; i++) target[i] = STORE(sum[i]);                    \
         }                                                                                    \
     }
-
-#define DIVIDE(x) ((x) / source_count)
 
 // Integers are added without sign, so that an overflow wraps instead of being undefined; min and
 // max keep it.
@@ -131,10 +129,18 @@ VECTORISED static void add_bfloat16(const uint16_t *a, const uint16_t *b, uint16
         out[i] = to_bfloat16(from_bfloat16(a[i]) + from_bfloat16(b[i]));
 }
 
-REDUCER(reduce_float32, float, float, SAME, SAME, DIVIDE)
-REDUCER(reduce_float64, double, double, SAME, SAME, DIVIDE)
-REDUCER(reduce_bfloat16, uint16_t, float, from_bfloat16, to_bfloat16, DIVIDE)
-REDUCER(reduce_float16, uint16_t, float, from_float16, to_float16, DIVIDE)
+VECTORISED static void add_widening_bfloat16(const uint16_t *restrict a,
+                                             const uint16_t *restrict b, float *restrict out,
+                                             size_t count) {
+    for (size_t i = 0; i < count; i++) out[i] = from_bfloat16(a[i]) + from_bfloat16(b[i]);
+}
+
+REDUCER(reduce_float32, float, float, float, SAME, SAME)
+REDUCER(reduce_float64, double, double, double, SAME, SAME)
+REDUCER(reduce_bfloat16, uint16_t, float, uint16_t, from_bfloat16, to_bfloat16)
+REDUCER(reduce_float16, uint16_t, float, uint16_t, from_float16, to_float16)
+REDUCER(reduce_bfloat16_to_float32, uint16_t, float, float, from_bfloat16, SAME)
+REDUCER(reduce_float16_to_float32, uint16_t, float, float, from_float16, SAME)
 INTEGER_REDUCER(reduce_int8, int8_t, uint8_t)
 INTEGER_REDUCER(reduce_int16, int16_t, uint16_t)
 INTEGER_REDUCER(reduce_int32, int32_t, uint32_t)
@@ -157,26 +163,36 @@ size_t apus_shm_dtype_size(apus_shm_dtype dtype) {
     return 0;
 }
 
-void apus_reduce_sources(const void *const *sources, int32_t source_count, void *out, size_t count,
-                         apus_shm_dtype dtype, apus_shm_reduction reduction) {
-    if (source_count == 2 && reduction == APUS_SHM_SUM && dtype == APUS_SHM_FLOAT32) {
-        add_float32(sources[0], sources[1], out, count);
-        return;
-    }
-    if (source_count == 2 && reduction == APUS_SHM_SUM && dtype == APUS_SHM_BFLOAT16) {
-        add_bfloat16(sources[0], sources[1], out, count);
-        return;
-    }
+typedef void (*reducer)(const void *const *sources, int32_t source_count, void *out, size_t count,
+                        apus_shm_reduction reduction);
+
+static reducer reducer_of(apus_shm_dtype dtype, bool widens) {
     switch (dtype) {
-    case APUS_SHM_FLOAT32: reduce_float32(sources, source_count, out, count, reduction); break;
-    case APUS_SHM_FLOAT64: reduce_float64(sources, source_count, out, count, reduction); break;
-    case APUS_SHM_FLOAT16: reduce_float16(sources, source_count, out, count, reduction); break;
-    case APUS_SHM_BFLOAT16: reduce_bfloat16(sources, source_count, out, count, reduction); break;
-    case APUS_SHM_INT8: reduce_int8(sources, source_count, out, count, reduction); break;
-    case APUS_SHM_INT16: reduce_int16(sources, source_count, out, count, reduction); break;
-    case APUS_SHM_INT32: reduce_int32(sources, source_count, out, count, reduction); break;
-    case APUS_SHM_INT64: reduce_int64(sources, source_count, out, count, reduction); break;
+    case APUS_SHM_FLOAT32: return reduce_float32;
+    case APUS_SHM_FLOAT64: return reduce_float64;
+    case APUS_SHM_FLOAT16: return widens ? reduce_float16_to_float32 : reduce_float16;
+    case APUS_SHM_BFLOAT16: return widens ? reduce_bfloat16_to_float32 : reduce_bfloat16;
+    case APUS_SHM_INT8: return reduce_int8;
+    case APUS_SHM_INT16: return reduce_int16;
+    case APUS_SHM_INT32: return reduce_int32;
+    case APUS_SHM_INT64: return reduce_int64;
     case APUS_SHM_UINT8:
-    case APUS_SHM_BOOL: reduce_uint8(sources, source_count, out, count, reduction); break;
+    case APUS_SHM_BOOL: return reduce_uint8;
     }
+    __builtin_trap();
+}
+
+void apus_reduce_sources(const void *const *sources, int32_t source_count, void *out, size_t count,
+                         apus_shm_dtype dtype, apus_shm_dtype result,
+                         apus_shm_reduction reduction) {
+    bool widens = dtype != result;
+    bool is_pair = source_count == 2 && reduction == APUS_SHM_SUM;
+    if (is_pair && dtype == APUS_SHM_FLOAT32)
+        add_float32(sources[0], sources[1], out, count);
+    else if (is_pair && dtype == APUS_SHM_BFLOAT16 && widens)
+        add_widening_bfloat16(sources[0], sources[1], out, count);
+    else if (is_pair && dtype == APUS_SHM_BFLOAT16)
+        add_bfloat16(sources[0], sources[1], out, count);
+    else
+        reducer_of(dtype, widens)(sources, source_count, out, count, reduction);
 }

@@ -86,12 +86,15 @@ bool reduces(apus_gloo_kind kind) {
            kind == APUS_GLOO_REDUCE_SCATTER;
 }
 
+at::Tensor elements(void *memory, int64_t count, apus_dtype dtype) {
+    return at::from_blob(memory, {count}, at::TensorOptions().dtype(apus::scalar_type(dtype)));
+}
+
 // What is only moved goes as bytes: Gloo does not know all element types.
 at::Tensor over(void *memory, int64_t count, const apus_gloo_call &call) {
-    bool as_is = reduces(call.kind);
-    int64_t size = as_is ? count : count * element_bytes(call.dtype);
-    at::ScalarType type = as_is ? apus::scalar_type(call.dtype) : at::kByte;
-    return at::from_blob(memory, {size}, at::TensorOptions().dtype(type));
+    if (reduces(call.kind)) return elements(memory, count, call.dtype);
+    return at::from_blob(memory, {count * element_bytes(call.dtype)},
+                         at::TensorOptions().dtype(at::kByte));
 }
 
 Tensors slices(const at::Tensor &whole, int32_t count) {
@@ -126,9 +129,11 @@ void all_reduce(const apus_gloo &group, const apus_gloo_call &call) {
     average(group, call, tensors[0]);
 }
 
+// Sums that stay in fp32 are made of a copy in fp32: Gloo has one dtype for both.
 void reduce_scatter(const apus_gloo &group, const apus_gloo_call &call) {
-    at::Tensor input = over(call.input, call.count * group.world, call);
-    at::Tensor output = over(call.output, call.count, call);
+    at::Tensor output = elements(call.output, call.count, call.result);
+    at::Tensor input =
+        over(call.input, call.count * group.world, call).to(output.scalar_type());
     c10d::ReduceScatterOptions options;
     options.reduceOp = reduction(call);
     wait(group.value->_reduce_scatter_base(output, input, options));

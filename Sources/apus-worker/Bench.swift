@@ -6,7 +6,8 @@ import ArgumentParser
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measures this machine.", subcommands: [BenchTrain.self, BenchAdam.self])
+        abstract: "Measures this machine.",
+        subcommands: [BenchTrain.self, BenchAdam.self, BenchComm.self])
 }
 
 /// The optimizer update on one core.
@@ -27,6 +28,31 @@ struct BenchAdam: ParsableCommand {
             "gb_per_s": .number(result.gigabytesPerSecond),
         ]
         print(report.text())
+    }
+}
+
+/// One rank of `apus bench comm`; rank 0 prints the result.
+struct BenchComm: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "comm", abstract: "Collectives beside all ranks copying at once.")
+
+    @Option var largest = 128
+    @Option var repetitions = 9
+    @Flag var json = false
+
+    func run() throws {
+        RankProcess.run { group, _ in
+            var options = CommBenchmark.Options()
+            options.sizes.removeAll { $0 > largest << 20 }
+            options.repetitions = repetitions
+            let results = try CommBenchmark(options, group: group).run()
+            guard group.rank == 0 else { return }
+            if json {
+                for result in results { print(result.json.text()) }
+            } else {
+                print(CommMeasurement.table(results), terminator: "")
+            }
+        }
     }
 }
 

@@ -68,6 +68,18 @@ public struct Conformance {
         let work = try group.startReduceScatter(buffer, into: own, label: "in place")
         try work.wait()
         try expect(own.tensor([size]), mine, "reduce-scatter in place", dtype)
+        if dtype == .bfloat16 || dtype == .float16 { try wideSums(size, dtype) }
+    }
+
+    /// fp32 sums of a 16-bit input, which the input's dtype could not hold.
+    func wideSums(_ size: Int, _ dtype: DType) throws {
+        let value = dtype == .bfloat16 ? 257.0 : 2049.0
+        let input = Tensor.full([size * worldSize], rank == 0 ? value - 1 : 1, dtype: dtype)
+        let output = Tensor.zeros([size])
+        try group.reduceScatter(input, into: output, label: "wide sums")
+        let sum = worldSize == 1 ? value - 1 : value + Double(worldSize - 2)
+        let expected = Tensor.full([size], sum, dtype: .float64)
+        try expect(output, expected, "reduce-scatter of \(dtype) into float32", .float32)
     }
 
     /// Operations on memory that the group allocated, where it does.

@@ -2,7 +2,6 @@
 //
 //   apus-comm-probe conform
 //   apus-comm-probe bits              prints a digest of sums of uneven numbers
-//   apus-comm-probe speed MIB         prints the speed of large operations; for release builds
 //   apus-comm-probe <fault> RANK      fault: kill, skip, size, fail, leave
 //   apus-comm-probe late RANK SECONDS
 //
@@ -60,10 +59,6 @@ func run(_ group: any ProcessGroup) throws {
     let arguments = CommandLine.arguments
     if arguments.last == "bits" {
         print(try digestOfSums(group))
-        return
-    }
-    if arguments.count == 3, arguments[1] == "speed", let mebibytes = Int(arguments[2]) {
-        try printSpeeds(group, mebibytes: mebibytes)
         return
     }
     if arguments.count >= 3, let culprit = Int(arguments[2]) {

@@ -32,6 +32,7 @@ import Testing
     @Test(arguments: [
         ("bench train --hidden 10 --heads 3", "--hidden divisible by --heads"),
         ("bench train --dtype fp8", "--dtype must be fp32 or bf16"),
+        ("bench comm --ranks 1", "--ranks must be at least 2"),
         ("bench train --steps 0", "Sizes must be above 0"),
         ("generate --model m --prompt p --max-new-tokens 0", "--max-new-tokens must be at least 1"),
         ("generate --model m --prompt p --temperature=-1", "--temperature must be a number"),

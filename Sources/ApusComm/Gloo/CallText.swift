@@ -6,32 +6,36 @@ struct CallText: Hashable {
     static let byteCount = 192
 
     let tag: OperationTag
+    let result: DType
     let op: ReduceOp
     let peer: Int
 
     init(_ collective: Collective, _ tag: OperationTag) {
         self.tag = tag
+        result = collective.resultDtype
         op = collective.op
         peer = collective.peer
     }
 
     var text: String {
         let fields: [any CustomStringConvertible] = [
-            tag.kind.rawValue, tag.sequence, tag.byteCount, tag.dtype, op.rawValue, peer,
+            tag.kind.rawValue, tag.sequence, tag.byteCount, tag.dtype, result, op.rawValue, peer,
         ]
         return fields.map(\.description).joined(separator: " ") + " " + (tag.label ?? "")
     }
 
     init?(text: String) {
-        let fields = text.split(separator: " ", maxSplits: 6, omittingEmptySubsequences: false)
-        guard fields.count == 7, let kind = UInt8(fields[0]).flatMap(Collective.Kind.init),
+        let fields = text.split(separator: " ", maxSplits: 7, omittingEmptySubsequences: false)
+        guard fields.count == 8, let kind = UInt8(fields[0]).flatMap(Collective.Kind.init),
             let sequence = Int(fields[1]), let byteCount = Int(fields[2]),
             let dtype = DType(rawValue: String(fields[3])),
-            let op = UInt8(fields[4]).flatMap(ReduceOp.init), let peer = Int(fields[5])
+            let result = DType(rawValue: String(fields[4])),
+            let op = UInt8(fields[5]).flatMap(ReduceOp.init), let peer = Int(fields[6])
         else { return nil }
         tag = OperationTag(
-            kind: kind, sequence: sequence, label: fields[6].isEmpty ? nil : String(fields[6]),
+            kind: kind, sequence: sequence, label: fields[7].isEmpty ? nil : String(fields[7]),
             byteCount: byteCount, dtype: dtype)
+        self.result = result
         self.op = op
         self.peer = peer
     }

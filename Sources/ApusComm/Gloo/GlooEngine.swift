@@ -65,7 +65,7 @@ final class GlooEngine: @unchecked Sendable {
         var call = apus_gloo_call(
             kind: apus_gloo_kind(UInt32(collective.kind.rawValue)),
             reduction: apus_gloo_reduction(UInt32(collective.op.rawValue)),
-            dtype: Int32(DType.allCases.firstIndex(of: collective.dtype)!),
+            dtype: Self.code(collective.dtype), result: Self.code(collective.resultDtype),
             peer: Int32(collective.peer),
             count: Int64(collective.elementsPerRank(worldSize: worldSize)),
             input: collective.input.address, output: collective.output.address)
@@ -89,7 +89,8 @@ final class GlooEngine: @unchecked Sendable {
         let status = input.withUnsafeMutableBytes { input in
             output.withUnsafeMutableBytes { output in
                 var call = apus_gloo_call(
-                    kind: kind, reduction: APUS_GLOO_SUM, dtype: Self.byteCode, peer: Int32(peer),
+                    kind: kind, reduction: APUS_GLOO_SUM, dtype: Self.code(.uint8),
+                    result: Self.code(.uint8), peer: Int32(peer),
                     count: Int64(CallText.byteCount), input: input.baseAddress,
                     output: output.baseAddress)
                 return apus_gloo_run(pointer, &call)
@@ -99,7 +100,9 @@ final class GlooEngine: @unchecked Sendable {
         return output
     }
 
-    private static let byteCode = Int32(DType.allCases.firstIndex(of: .uint8)!)
+    private static func code(_ dtype: DType) -> Int32 {
+        Int32(DType.allCases.firstIndex(of: dtype)!)
+    }
 
     // MARK: - Do all mean the same?
 

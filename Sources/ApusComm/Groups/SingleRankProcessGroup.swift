@@ -1,3 +1,5 @@
+internal import CApusHost
+
 #if canImport(Glibc)
     internal import Glibc
 #elseif canImport(Darwin)
@@ -25,9 +27,24 @@ public final class SingleRankProcessGroup: ProcessGroup {
         let number = ledger.issue(collective.tag(sequence: operations, worldSize: 1))
         let began = monotonicSeconds()
         if let from = collective.input.address, let to = collective.output.address, from != to {
-            memmove(to, from, collective.output.byteCount)
+            if collective.resultDtype == collective.dtype {
+                memmove(to, from, collective.output.byteCount)
+            } else {
+                sum(from, of: collective, into: to)
+            }
         }
         ledger.end(number, began: began, ended: monotonicSeconds(), failed: false)
+    }
+
+    /// The sum over one rank, in the output's wider dtype.
+    private func sum(
+        _ from: UnsafeMutableRawPointer, of collective: Collective,
+        into to: UnsafeMutableRawPointer
+    ) {
+        var source: UnsafeRawPointer = UnsafeRawPointer(from)
+        apus_reduce_sources(
+            &source, 1, to, collective.output.elementCount, .init(collective.dtype),
+            .init(collective.resultDtype), APUS_SHM_SUM)
     }
 
     public func subgroup(_ ranks: [Int], name: String) throws(CommError) -> any ProcessGroup {

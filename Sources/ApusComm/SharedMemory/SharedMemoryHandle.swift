@@ -33,7 +33,7 @@ extension Collective {
         func call(_ label: UnsafePointer<CChar>?) -> Result {
             var call = apus_shm_call(
                 kind: apus_shm_kind(UInt32(kind.rawValue)),
-                dtype: apus_shm_dtype(UInt32(DType.allCases.firstIndex(of: dtype)!)),
+                dtype: .init(dtype), result: .init(resultDtype),
                 reduction: apus_shm_reduction(UInt32(op.rawValue)), peer: Int32(peer),
                 count: elementsPerRank(worldSize: worldSize), input: input.address,
                 output: output.address, label: label)
@@ -46,6 +46,10 @@ extension Collective {
     static func kind(code: apus_shm_kind) -> Kind {
         Kind(rawValue: UInt8(code.rawValue)) ?? .barrier
     }
+}
+
+extension apus_shm_dtype {
+    init(_ dtype: DType) { self.init(UInt32(DType.allCases.firstIndex(of: dtype)!)) }
 }
 
 extension CommError.Code {

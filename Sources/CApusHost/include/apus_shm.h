@@ -66,10 +66,12 @@ size_t apus_shm_dtype_size(apus_shm_dtype dtype);
 
 // One operation. `count` is the elements that each rank contributes or receives: the whole tensor
 // of a reduction, broadcast, send or receive; one slice of the others. `output` may alias `input`
-// as in place.
+// as in place. `result` is the output's dtype: fp32 for the reduce-scatter of a 16-bit input that
+// keeps the sums as they are, otherwise `dtype`.
 typedef struct {
     apus_shm_kind kind;
     apus_shm_dtype dtype;
+    apus_shm_dtype result;
     apus_shm_reduction reduction;
     int32_t peer; // the root, or the partner of send and receive
     size_t count;
@@ -171,9 +173,10 @@ apus_shm_failure apus_shm_why(apus_shm_group_t group);
 // --- Kernels, also used alone (shm_reduce.c) ---
 
 // out[i] = reduction over sources of source[k][i], in the order of the sources. bf16 and fp16 in
-// fp32. `out` may be one of the sources.
+// fp32, and rounded once unless `result` is fp32. `out` may be one of the sources if the dtypes are
+// equal.
 void apus_reduce_sources(const void *_Nonnull const *_Nonnull sources, int32_t source_count,
-                         void *out, size_t count, apus_shm_dtype dtype,
+                         void *out, size_t count, apus_shm_dtype dtype, apus_shm_dtype result,
                          apus_shm_reduction reduction);
 
 #pragma clang assume_nonnull end

@@ -72,12 +72,13 @@ typedef enum {
     APUS_GLOO_MAXIMUM,
 } apus_gloo_reduction;
 
-// `count` is the elements that each rank contributes or receives, as in apus_shm.h; the memory is
-// borrowed.
+// `count` is the elements that each rank contributes or receives, `result` the output's dtype, as
+// in apus_shm.h; the memory is borrowed.
 typedef struct {
     apus_gloo_kind kind;
     apus_gloo_reduction reduction;
     apus_dtype dtype;
+    apus_dtype result;
     int32_t peer;
     int64_t count;
     void *_Nullable input;

@@ -3,8 +3,8 @@ import ArgumentParser
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure this machine; each benchmark prints one JSON line.",
-        subcommands: [Training.self, Adam.self])
+        abstract: "Measure this machine.",
+        subcommands: [Training.self, Adam.self, Communication.self])
 
     struct Adam: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -22,6 +22,38 @@ struct Bench: ParsableCommand {
             try reporting {
                 try becomeWorker(["bench", "adam", "--parameters", String(parameters)])
             }
+        }
+    }
+
+    struct Communication: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "comm",
+            abstract: "Collectives of 64 KiB and more, beside all ranks copying at once.")
+
+        @Option(help: "Processes.")
+        var ranks = 2
+
+        @Option(help: ArgumentHelp("The largest tensor, in MiB.", valueName: "mib"))
+        var largest = 128
+
+        @Option(help: "Times that each operation is measured; the best counts.")
+        var repetitions = 9
+
+        @Flag(help: "Print one JSON object a line instead of a table.")
+        var json = false
+
+        func validate() throws {
+            if largest < 1 { throw ValidationError("--largest must be at least 1.") }
+            if repetitions < 1 { throw ValidationError("--repetitions must be at least 1.") }
+            if ranks < 2 { throw ValidationError("--ranks must be at least 2.") }
+        }
+
+        func run() throws {
+            let sizes = ["--largest", String(largest), "--repetitions", String(repetitions)]
+            try RankRun(
+                arguments: ["bench", "comm"] + sizes + (json ? ["--json"] : []), ranks: ranks,
+                threadsPerRank: 1
+            ).runReporting()
         }
     }
 
@@ -74,14 +106,10 @@ struct Bench: ParsableCommand {
         }
 
         func run() throws {
-            try reporting {
-                let report = try RankRun(
-                    arguments: ["bench", "train"] + options, ranks: ranks,
-                    threadsPerRank: threadsPerRank
-                ).run()
-                if let message = report.message { fail(message) }
-                if report.exitCode != 0 { throw ExitCode(report.exitCode) }
-            }
+            try RankRun(
+                arguments: ["bench", "train"] + options, ranks: ranks,
+                threadsPerRank: threadsPerRank
+            ).runReporting()
         }
 
         private var options: [String] {
@@ -103,7 +131,15 @@ struct RankRun {
     let ranks: Int
     let threadsPerRank: Int?
 
-    func run() throws -> RunReport {
+    func runReporting() throws {
+        try reporting {
+            let report = try run()
+            if let message = report.message { fail(message) }
+            if report.exitCode != 0 { throw ExitCode(report.exitCode) }
+        }
+    }
+
+    private func run() throws -> RunReport {
         let environment = currentEnvironment()
         let cores = Machine.current().cores
         try LaunchChecks.checkRanks(ranks, cores: cores, oversubscribe: false)
