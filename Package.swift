@@ -117,7 +117,7 @@ let package = Package(
         tests("HostKernelTests", ["ApusBase", "CApusHost"]),
         tests("ApusOptimTests", ["ApusBase", "ApusOptim"], data: ["Fixtures"]),
         tests("ApusLaunchTests", ["ApusBase", "ApusLaunch"]),
-        tests("ApusConfigTests", ["ApusBase", "ApusConfig"]),
+        tests("ApusConfigTests", ["ApusBase", "ApusConfig"], data: ["Fixtures"]),
         tests("ApusNNTests", ["ApusBase", "ApusTensor", "ApusNN", "ApusTestSupport"]),
         tests(
             "ApusZeROTests",

@@ -29,7 +29,14 @@ public struct LearningRateSchedule: Sendable, Hashable {
         case linear, cosine, oneMinusSquareRoot
     }
 
+    public enum WarmupCurve: Sendable, Hashable {
+        case linear
+        /// `log(step + 1) / log(warmupSteps)`, as DeepSpeed's schedulers rise by default.
+        case logarithmic
+    }
+
     public var shape: Shape
+    public var warmupCurve = WarmupCurve.linear
     public var peak: Double
     public var warmupSteps: Int
     public var totalSteps: Int
@@ -55,7 +62,7 @@ public struct LearningRateSchedule: Sendable, Hashable {
     /// The rate as a share of the peak.
     func factor(atStep step: Int) -> Double {
         if step < warmupSteps {
-            let progress = Double(step) / Double(warmupSteps)
+            let progress = warmupCurve.share(atStep: step, of: warmupSteps)
             guard case .warmupStableDecay(_, _, let minimum) = shape else { return progress }
             return LearningRateSchedule.above(minimum, progress)
         }
@@ -83,6 +90,16 @@ public struct LearningRateSchedule: Sendable, Hashable {
 
     private static func above(_ minimum: Double, _ share: Double) -> Double {
         share * (1 - minimum) + minimum
+    }
+}
+
+extension LearningRateSchedule.WarmupCurve {
+    /// From 0 at the first step to 1 after the last.
+    func share(atStep step: Int, of steps: Int) -> Double {
+        switch self {
+        case .linear: Double(step) / Double(steps)
+        case .logarithmic: min(1, log(Double(step + 1)) / log(Double(max(2, steps))))
+        }
     }
 }
 

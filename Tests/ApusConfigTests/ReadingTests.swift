@@ -197,7 +197,12 @@ import Testing
             "test_datasets: [{path: /dev/null, ds_type: text}]\nval_set_size: 2",
             "exclude each other"
         ),
-        ("sharding: gradients", "'sharding: gradients' is not supported by Apus yet"),
+        ("fp16: true\nbf16: true", "'fp16: true' and 'bf16' exclude each other"),
+        ("fp32: true\nfp16: true", "'fp32: true' and 'fp16' exclude each other"),
+        ("loss_scaling: {hysteresis: 3}", "'loss_scaling' belongs to 'fp16: true'"),
+        ("sharding: gradient", "did you mean 'gradients'?"),
+        ("sharding_group_size: 2", "without anything that is shared out"),
+        ("sharding: gradients\nranks: 4\nsharding_group_size: 3", "cannot be made of 4 ranks"),
         ("bf16: full", "'bf16: full' is not supported by Apus yet"),
         ("ranks: 0", "'ranks' must be an integer from 1 to 4096, not '0'"),
     ])

@@ -16,6 +16,12 @@ import Testing
         }
     }
 
+    @Test func theImportPageListsEveryKey() throws {
+        let page = try #require(readFile(packageRoot + "/Docs/imports.md"))
+        #expect(page.contains(RecipeReference.deepSpeedMarkdown), "Docs/imports.md: DeepSpeed")
+        #expect(page.contains(RecipeReference.accelerateMarkdown), "Docs/imports.md: Accelerate")
+    }
+
     @Test func everyKeyHasAMeaningOfOneSentence() {
         for key in RecipeReference.keys {
             #expect(key.meaning.hasSuffix("."), "\(key.path)")
@@ -27,13 +33,13 @@ import Testing
 }
 
 /// The folder with Package.swift, from where this file was compiled.
-private let packageRoot: String = {
+let packageRoot: String = {
     var parts = #filePath.split(separator: "/")
     parts.removeLast(3)
     return "/" + parts.joined(separator: "/")
 }()
 
-private func readFile(_ path: String) -> String? {
+func readFile(_ path: String) -> String? {
     guard let file = fopen(path, "rb") else { return nil }
     defer { fclose(file) }
     var bytes: [UInt8] = []

@@ -46,6 +46,20 @@ import Testing
         #expect(schedule.rate(atStep: 4) == 0.4)
     }
 
+    /// From DeepSpeed 0.19.8's `WarmupLR(warmup_num_steps=10)`, whose rates come a step later.
+    @Test("A logarithmic warm-up is DeepSpeed's")
+    func logarithmicWarmup() {
+        var schedule = LearningRateSchedule(.constant, peak: 1, warmupSteps: 10, totalSteps: 20)
+        schedule.warmupCurve = .logarithmic
+        let expected = [
+            0, 0.30102999566398114, 0.4771212547196624, 0.6020599913279623, 0.6989700043360186,
+            0.7781512503836435, 0.8450980400142567, 0.9030899869919433, 0.9542425094393248, 1, 1,
+        ]
+        for (step, rate) in expected.enumerated() {
+            #expect(abs(schedule.rate(atStep: step) - rate) < 1e-15, "step \(step)")
+        }
+    }
+
     @Test("Gradients below the maximum norm are left alone, others brought down to it")
     func clipping() {
         #expect(clipFactor(norm: 0.5, maximumNorm: 1) == 1)

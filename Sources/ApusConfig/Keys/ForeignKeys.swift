@@ -59,8 +59,8 @@ struct ForeignKeys: Sendable {
             """, ["sdpa"]
         ),
         (
-            "use 'bf16', or leave it out for fp32",
-            "fp16 float16 bfloat16 tf32 fp8 bf16_full_eval fp16_full_eval", ["auto"]
+            "use 'bf16' or 'fp16', or leave them out for fp32",
+            "float16 bfloat16 tf32 fp8 bf16_full_eval fp16_full_eval", ["auto"]
         ),
         (
             "the model is saved once, at the end of the run: remove the key",
@@ -71,10 +71,13 @@ struct ForeignKeys: Sendable {
             """, []
         ),
         (
-            "every rank holds the whole model for now; choose their number with 'ranks'",
+            "use 'sharding' (parameters is FULL_SHARD, gradients SHARD_GRAD_OP) and its group size",
+            "fsdp fsdp_config fsdp_version dp_shard_size dp_replicate_size", ["1"]
+        ),
+        (
+            "ranks only share out training state; choose their number with 'ranks'",
             """
-            deepspeed fsdp fsdp_config fsdp_version ddp_timeout ddp_find_unused_parameters
-            dp_shard_size dp_replicate_size tensor_parallel_size context_parallel_size
+            ddp_timeout ddp_find_unused_parameters tensor_parallel_size context_parallel_size
             sequence_parallel_degree heads_k_stride
             """, ["1"]
         ),

@@ -1,6 +1,7 @@
 /// The keys of a recipe, in the order in which people read them.
 enum RecipeKeys {
-    static let all = model + data + batch + optimizer + schedule + evaluation + output
+    static let all =
+        model + precision + sharding + data + batch + optimizer + schedule + evaluation + output
 
     private static let model: [Key<Recipe>] = [
         Key(
@@ -10,23 +11,10 @@ enum RecipeKeys {
             "reinit_weights", \.model.reinitWeights, .boolean,
             "Start from random weights; base_model may then hold only a config.json."),
         Key(
-            "bf16", \.model.bf16,
-            .choice(notYet: ["full": "weights and moments stay in fp32; 'true' computes in bf16"]),
-            "Compute in bf16, with weights and moments kept in fp32; auto: where the machine can."),
-        Key("fp32", \.model.fp32, .boolean, "Compute in fp32; says so and excludes bf16."),
-        Key(
             "gradient_checkpointing", \.model.gradientCheckpointing, .boolean,
             "Recompute activations in the backward pass: less memory, slower."
         ),
-        Key(
-            "sharding", \.model.sharding, .choice(notYet: shardingToCome),
-            "What of the training state the ranks share out among them."),
     ]
-
-    private static let shardingToCome = Dictionary(
-        uniqueKeysWithValues: ["optimizer", "gradients", "parameters"].map {
-            ($0, "every rank holds a whole copy for now")
-        })
 
     private static let batch: [Key<Recipe>] = [
         Key(
@@ -91,6 +79,9 @@ enum RecipeKeys {
         Key(
             "warmup_ratio", \.schedule.warmupRatio, .optional(.ratio),
             "The same as a share of all steps."),
+        Key(
+            "warmup_type", \.schedule.warmupCurve, .choice(),
+            "How it rises: along a line, or with the logarithm of the step."),
     ]
 
     private static let schedulesToCome = Dictionary(
@@ -142,7 +133,7 @@ enum RecipeKeys {
             "Decides the order of samples, the held-out split, dropout and new weights."),
         Key(
             "ranks", \.launch.ranks, .integer(1...4096),
-            "Processes of the run, each with a copy of the model and its part of every batch."),
+            "Processes of the run, each with its part of every batch."),
         Key(
             "threads_per_rank", \.launch.threadsPerRank, .optional(.integer(1...4096)),
             "Processor threads of each rank."),

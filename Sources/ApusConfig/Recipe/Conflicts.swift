@@ -2,11 +2,7 @@
 extension ResolvedRecipe {
     func conflicts() -> [Problem] {
         let data = recipe.data
-        var problems = scheduleConflicts()
-        if recipe.model.fp32, recipe.model.usesBFloat16 {
-            problems.append(
-                problem("fp32", "'fp32: true' and 'bf16' exclude each other", "remove one"))
-        }
+        var problems = precisionConflicts() + shardingConflicts() + scheduleConflicts()
         if !data.testDatasets.isEmpty, data.validationSetSize > 0 {
             problems.append(
                 problem(
@@ -39,6 +35,50 @@ extension ResolvedRecipe {
             problems += conflicts(of: dataset, "test_datasets.\(index)")
         }
         return problems
+    }
+
+    private func precisionConflicts() -> [Problem] {
+        let model = recipe.model
+        var problems: [Problem] = []
+        if model.fp32, model.usesBFloat16 {
+            problems.append(
+                problem("fp32", "'fp32: true' and 'bf16' exclude each other", "remove one"))
+        }
+        if model.fp32, model.fp16 {
+            problems.append(
+                problem("fp32", "'fp32: true' and 'fp16' exclude each other", "remove one"))
+        }
+        if model.fp16, model.usesBFloat16 {
+            problems.append(
+                problem("fp16", "'fp16: true' and 'bf16' exclude each other", "remove one"))
+        }
+        if !model.fp16, model.lossScaling != LossScaling() {
+            problems.append(
+                problem(
+                    "loss_scaling", "'loss_scaling' belongs to 'fp16: true'",
+                    "remove it, or add 'fp16: true'"))
+        }
+        return problems
+    }
+
+    private func shardingConflicts() -> [Problem] {
+        let ranks = recipe.launch.ranks
+        guard let size = recipe.sharding.groupSize else { return [] }
+        guard recipe.sharding.stage != .replicated else {
+            return [
+                problem(
+                    "sharding_group_size",
+                    "'sharding_group_size' without anything that is shared out",
+                    "remove it, or say 'sharding: optimizer', 'gradients' or 'parameters'")
+            ]
+        }
+        guard !ranks.isMultiple(of: size) else { return [] }
+        return [
+            problem(
+                "sharding_group_size",
+                "groups of \(size) ranks cannot be made of \(ranks) ranks",
+                "'sharding_group_size' must divide 'ranks'")
+        ]
     }
 
     private func scheduleConflicts() -> [Problem] {

@@ -17,17 +17,20 @@ extension ResolvedRecipe {
         let threads = recipe.launch.threadsPerRank ?? 1
         var parts = ["\(ranks) rank\(ranks == 1 ? "" : "s")"]
         parts[0] += " x \(threads) thread\(threads == 1 ? "" : "s")"
-        parts.append(recipe.model.usesBFloat16 ? "bf16" : "fp32")
+        parts.append(recipe.model.computeName)
         if case .derived(let reason) = origin(of: "bf16").place { parts[1] += " (\(reason))" }
+        let stage = recipe.sharding.stage
+        if stage != .replicated { parts.append("\(stage.rawValue) sharded") }
         parts.append("into \(recipe.output.outputDirectory)")
         return "\(path): " + parts.joined(separator: ", ")
     }
 
     private var precision: DerivedValue {
-        let isBF16 = recipe.model.usesBFloat16
+        let name = recipe.model.computeName
+        let isFull = name == "fp32"
         return DerivedValue(
-            name: "precision", value: isBF16 ? "bf16, fp32 master weights" : "fp32",
-            formula: isBF16 ? "bf16 is true" : "bf16 is false")
+            name: "precision", value: isFull ? name : "\(name), fp32 master weights",
+            formula: isFull ? "bf16 and fp16 are false" : "\(name) is true")
     }
 
     private var sequencesPerStep: DerivedValue {

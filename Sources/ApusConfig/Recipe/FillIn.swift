@@ -2,6 +2,10 @@
 extension ResolvedRecipe {
     mutating func fillIn(_ machine: MachineFacts) {
         fillInPrecision(machine)
+        if recipe.sharding.groupSize == nil, recipe.sharding.stage != .replicated {
+            recipe.sharding.groupSize = recipe.launch.ranks
+            derive("sharding_group_size", "= ranks")
+        }
         if recipe.batch.evalBatchSize == nil {
             recipe.batch.evalBatchSize = recipe.batch.microBatchSize
             derive("eval_batch_size", "= micro_batch_size")
@@ -22,6 +26,11 @@ extension ResolvedRecipe {
     private mutating func fillInPrecision(_ machine: MachineFacts) {
         guard recipe.model.bf16 == .auto else { return }
         let asked = origin(of: "bf16").text
+        guard !recipe.model.fp16 else {
+            recipe.model.bf16 = .off
+            derive("bf16", "auto (\(asked)): fp16 is true")
+            return
+        }
         recipe.model.bf16 = machine.bfloat16 == nil ? .off : .on
         let reason =
             machine.bfloat16.map { "the machine has \($0)" }

@@ -41,11 +41,19 @@ public struct ScheduleSettings: Sendable, Hashable {
     public var warmupSteps: Int?
     /// Warm-up as a share of all steps.
     public var warmupRatio: Double?
+    public var warmupCurve = WarmupCurveName.linear
     /// The last learning rate of a cosine, as a share of the peak.
     public var cosineMinLRRatio: Double?
     public var arguments = ScheduleArguments()
 
     public init() {}
+}
+
+/// How the learning rate rises during warm-up.
+public enum WarmupCurveName: String, Sendable, Hashable, CaseIterable {
+    case linear
+    /// As the logarithm of the step's number, fast at first: DeepSpeed's default.
+    case log
 }
 
 /// `lr_scheduler`, by HuggingFace's names.

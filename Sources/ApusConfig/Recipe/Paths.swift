@@ -19,7 +19,7 @@ extension ResolvedRecipe {
     ) {
         let written = recipe[keyPath: location]
         guard !written.isEmpty, !pathLeadsSomewhere(written) else { return }
-        guard let beside = besideRecipe(written), pathLeadsSomewhere(beside) else {
+        guard let beside = Self.besideRecipe(written, self.path), pathLeadsSomewhere(beside) else {
             let tried =
                 written.hasPrefix("/") ? "" : " in the current directory or beside the recipe"
             problems.append(
@@ -39,16 +39,17 @@ extension ResolvedRecipe {
             : "Apus reads local files only: JSON Lines, text, CSV or Parquet"
     }
 
-    private func besideRecipe(_ written: String) -> String? {
-        guard !written.hasPrefix("/"), let slash = path.lastIndex(of: "/") else { return nil }
-        return path[...slash] + written
+    /// The path of something that lies in the folder of the recipe.
+    static func besideRecipe(_ written: String, _ recipePath: String) -> String? {
+        guard !written.hasPrefix("/"), let slash = recipePath.lastIndex(of: "/") else { return nil }
+        return recipePath[...slash] + written
     }
 
     /// A template is told from a path by the braces that no template can do without.
     private mutating func resolveTemplate(_ problems: inout [Problem]) {
         guard let written = recipe.data.chatTemplateJinja, !written.contains("{") else { return }
         let name = "chat_template_jinja"
-        let candidates = [written, besideRecipe(written)].compactMap { $0 }
+        let candidates = [written, Self.besideRecipe(written, path)].compactMap { $0 }
         guard let file = candidates.first(where: fileExists) else {
             problems.append(
                 Problem(origin(of: name), path: name, "'\(name)': no file '\(written)'"))

@@ -5,6 +5,7 @@
 /// below whose comment says "filled in" have a value.
 public struct Recipe: Sendable, Hashable {
     public var model = ModelSettings()
+    public var sharding = ShardingSettings()
     public var data = DataSettings()
     public var batch = BatchSettings()
     public var optimizer = OptimizerSettings()
@@ -25,15 +26,21 @@ public struct ModelSettings: Sendable, Hashable {
     public var reinitWeights = false
     /// Never `.auto` after resolution.
     public var bf16 = BF16Mode.off
+    public var fp16 = false
     public var fp32 = false
+    public var reductionDType = ReductionDType.fp32
+    /// For fp16.
+    public var lossScaling = LossScaling()
     /// Recompute each block's activations in the backward pass instead of keeping them.
     public var gradientCheckpointing = false
-    public var sharding = Sharding.replicated
 
     public init() {}
 
     /// bf16 compute with fp32 master weights and moments; otherwise all is fp32.
     public var usesBFloat16: Bool { bf16 == .on }
+
+    /// The dtype of the arithmetic, as people call it.
+    var computeName: String { usesBFloat16 ? "bf16" : fp16 ? "fp16" : "fp32" }
 }
 
 public enum BF16Mode: String, Sendable, Hashable, CaseIterable {
@@ -41,12 +48,6 @@ public enum BF16Mode: String, Sendable, Hashable, CaseIterable {
     case off = "false"
     /// bf16 where the processor or accelerator computes in it; decided before the run starts.
     case auto
-}
-
-/// What of the training state ranks share out among them.
-public enum Sharding: String, Sendable, Hashable, CaseIterable {
-    /// Every rank holds everything.
-    case replicated = "none"
 }
 
 /// How much is computed at a time, and for how long.

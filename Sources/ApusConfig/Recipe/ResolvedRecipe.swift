@@ -7,6 +7,8 @@ public struct ResolvedRecipe: Sendable {
     public let path: String
     /// Keys of other tools that are written down but off.
     public let inactiveKeys: [String]
+    /// What of the recipe's DeepSpeed file has no effect here, and why.
+    public internal(set) var importNotes: [ImportNote] = []
 
     /// Reads a recipe file and what the command line changes in it.
     ///
@@ -29,12 +31,43 @@ public struct ResolvedRecipe: Sendable {
             ])
         }
         for override in overrides { entry = try entry.applying(override) }
+        var deepSpeed = try deepSpeedFile(of: entry, recipePath: path, machine: machine)
+        if let merged = deepSpeed?.merged(into: entry) { entry = merged }
         var (resolved, problems) = read(entry, path: path)
         resolved.resolvePaths(&problems)
         resolved.fillIn(machine)
+        if let deepSpeed { resolved.note(deepSpeed, &problems) }
         problems += resolved.conflicts()
         guard problems.isEmpty else { throw ConfigError(problems.sorted { $0.isBefore($1) }) }
         return resolved
+    }
+
+    /// What the file under the key `deepspeed` says; nil where there is none.
+    static func deepSpeedFile(
+        of entry: Entry, recipePath: String, machine: MachineFacts
+    ) throws(ConfigError) -> Translation? {
+        guard let value = entry.value(at: ["deepspeed"]), !value.isNull else { return nil }
+        let written = value.written
+        let beside = besideRecipe(written, recipePath)
+        let path = fileExists(written) ? written : beside ?? written
+        do {
+            let file = try YAMLReader.read(readText(path), path: path)
+            return DeepSpeedTranslation.translate(file, recipe: entry, machine: machine)
+        } catch let error as ConfigError {
+            throw error
+        } catch {
+            throw ConfigError([Problem(value.origin, path: "deepspeed", "'deepspeed': \(error)")])
+        }
+    }
+
+    /// Keeps what the file under `deepspeed` left open, what it said in vain, and what is wrong.
+    private mutating func note(_ deepSpeed: Translation, _ problems: inout [Problem]) {
+        problems += deepSpeed.problems
+        importNotes = deepSpeed.document.notes
+        for (key, origin) in deepSpeed.automatic {
+            let found = self.origin(of: key).text
+            origins[key] = Origin(.derived("auto (\(origin.text)): \(found)"))
+        }
     }
 
     static func read(_ entry: Entry, path: String) -> (ResolvedRecipe, [Problem]) {

@@ -3,22 +3,16 @@ import ApusBase
 /// `apus config explain`: every effective value, where it comes from, and what it means.
 extension ResolvedRecipe {
     public var explanation: String {
-        let rows = settingRows
-        let widths = (
-            path: Self.width(rows.map(\.path), atMost: 44),
-            value: Self.width(rows.map(\.value), atMost: 28),
-            origin: Self.width(rows.map(\.origin), atMost: 30)
-        )
-        var lines = rows.map { row in
-            let start = row.path.padded(widths.path) + "  " + row.value.padded(widths.value)
-            return start + "  " + row.origin.padded(widths.origin) + "  " + row.meaning
-        }
+        var lines = Row.lines(settingRows)
         lines += ["", "Derived"]
         let derived = derivedValues
-        let nameWidth = Self.width(derived.map(\.name), atMost: 34)
-        let valueWidth = Self.width(derived.map(\.value), atMost: 28)
+        let nameWidth = Row.width(derived.map(\.name), atMost: 34)
+        let valueWidth = Row.width(derived.map(\.value), atMost: 28)
         lines += derived.map { item in
             "\(item.name.padded(nameWidth))  \(item.value.padded(valueWidth))  \(item.formula)"
+        }
+        if !importNotes.isEmpty {
+            lines += ["", "Without effect here"] + Row.lines(importNotes)
         }
         if !inactiveKeys.isEmpty {
             lines += [
@@ -26,13 +20,6 @@ extension ResolvedRecipe {
             ]
         }
         return lines.joined(separator: "\n") + "\n"
-    }
-
-    private struct Row {
-        let path: String
-        let value: String
-        let origin: String
-        let meaning: String
     }
 
     private var settingRows: [Row] {
@@ -69,8 +56,51 @@ extension ResolvedRecipe {
         default: preconditionFailure("the setting '\(path)' is in no table of keys")
         }
     }
+}
 
-    private static func width(_ texts: [String], atMost limit: Int) -> Int {
+extension ForeignConfiguration {
+    /// What the file sets, as a recipe would, what it leaves open, and what has no effect.
+    public var explanation: String {
+        let meanings = Dictionary(
+            uniqueKeysWithValues: RecipeReference.keys.map { ($0.path, $0.meaning) })
+        let rows = (settings + automatic).map { setting in
+            Row(
+                path: setting.key, value: setting.value.plainText, origin: setting.origin.text,
+                meaning: meanings[setting.key] ?? "")
+        }
+        var lines = ["\(path) (\(tool)) as settings of a recipe"] + Row.lines(rows)
+        if !notes.isEmpty { lines += ["", "Without effect here"] + Row.lines(notes) }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+/// One line of a table: what, its value, who says so, and why or what for.
+private struct Row {
+    let path: String
+    let value: String
+    let origin: String
+    let meaning: String
+
+    static func lines(_ rows: [Row]) -> [String] {
+        let widths = (
+            path: width(rows.map(\.path), atMost: 60), value: width(rows.map(\.value), atMost: 28),
+            origin: width(rows.map(\.origin), atMost: 30)
+        )
+        return rows.map { row in
+            let start = row.path.padded(widths.path) + "  " + row.value.padded(widths.value)
+            return start + "  " + row.origin.padded(widths.origin) + "  " + row.meaning
+        }
+    }
+
+    static func lines(_ notes: [ImportNote]) -> [String] {
+        lines(
+            notes.map {
+                Row(path: $0.path, value: $0.value, origin: $0.origin.text, meaning: $0.reason)
+            })
+    }
+
+    /// The column's width: the longest text that is not beyond a limit.
+    static func width(_ texts: [String], atMost limit: Int) -> Int {
         texts.map(\.count).filter { $0 <= limit }.max() ?? 0
     }
 }

@@ -23,3 +23,37 @@ public enum RecipeReference {
         return key.isList ? "a list of mappings" : "a mapping"
     }
 }
+
+/// The tables of other tools' keys, the middle of `Docs/imports.md`.
+extension RecipeReference {
+    public static let deepSpeedMarkdown = table(of: DeepSpeedKeys.all)
+    public static let accelerateMarkdown = table(of: AccelerateKeys.all)
+
+    private static func table(of keys: [ImportKey]) -> String {
+        let head = ["| key | default there | here |", "| --- | --- | --- |"]
+        return (head + rows(keys, prefix: "")).joined(separator: "\n") + "\n"
+    }
+
+    private static func rows(_ keys: [ImportKey], prefix: String) -> [String] {
+        keys.flatMap { key in
+            if case .block(let inner) = key.fate {
+                return rows(inner, prefix: prefix + key.name + ".")
+            }
+            let others = key.aliases.map { ", `\($0)`" }.joined()
+            return ["| `\(prefix)\(key.name)`\(others) | \(key.standard) | \(key.fate.text) |"]
+        }
+    }
+}
+
+extension ImportKey.Fate {
+    fileprivate var text: String {
+        switch self {
+        case .becomes(let names): "becomes \(names)"
+        case .inert(let reason): "no effect: \(reason)"
+        case .refused(let harmless, let remedy):
+            "only \(harmless.joined(separator: ", ")): \(remedy)"
+        case .block: "its keys are listed"
+        case .absent(let remedy): "only off: \(remedy)"
+        }
+    }
+}

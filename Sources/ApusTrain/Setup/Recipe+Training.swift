@@ -28,9 +28,11 @@ extension Recipe {
             LearningRateSchedule.warmupSteps(ratio: $0, totalSteps: totalSteps)
         }
         let warmup = min(schedule.warmupSteps ?? ratio ?? 0, totalSteps)
-        return LearningRateSchedule(
+        var result = LearningRateSchedule(
             shape(totalSteps: totalSteps, warmup: warmup), peak: optimizer.learningRate,
             warmupSteps: warmup, totalSteps: totalSteps)
+        result.warmupCurve = schedule.warmupCurve == .log ? .logarithmic : .linear
+        return result
     }
 
     public func batchOptions(paddingID: Int32) -> BatchOptions {

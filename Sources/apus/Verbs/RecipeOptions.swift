@@ -19,9 +19,18 @@ struct RecipeOptions: ParsableArguments {
 
     /// - Throws: `ConfigError` with everything that is wrong.
     func load() throws -> ResolvedRecipe {
-        var overrides = try settings.map { try Override(set: $0) }
-        if let ranks { overrides.append(Override(flag: "--ranks", ranks, sets: "ranks")) }
-        return try ResolvedRecipe.load(
-            path: recipe, overrides: overrides, machine: Machine.current().facts)
+        try ResolvedRecipe.load(
+            path: recipe, overrides: overrides(), machine: Machine.current().facts)
+    }
+
+    /// The file where it is another tool's; nil for a recipe.
+    func loadForeign() throws -> ForeignConfiguration? {
+        try ForeignConfiguration.load(
+            path: recipe, overrides: overrides(), machine: Machine.current().facts)
+    }
+
+    private func overrides() throws -> [Override] {
+        let changes = try settings.map { try Override(set: $0) }
+        return changes + (ranks.map { [Override(flag: "--ranks", $0, sets: "ranks")] } ?? [])
     }
 }
