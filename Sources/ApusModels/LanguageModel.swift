@@ -18,6 +18,9 @@ public protocol LanguageModel: AnyObject {
 
     /// The weight `[vocabulary, width]` that turns hidden states into logits.
     var head: Tensor { get }
+
+    /// The low-rank update of the head; nil: none.
+    var headUpdate: LowRankUpdate? { get }
 }
 
 extension LanguageModel {
@@ -30,7 +33,8 @@ extension LanguageModel {
 
     /// Hidden states `[..., width]` -> logits `[..., vocabulary]`.
     func logits(ofHidden hidden: Tensor) -> Tensor {
-        let logits = hidden.linear(weight: head)
+        let (hidden, weight) = headUpdate?.joined(hidden, head) ?? (hidden, head)
+        let logits = hidden.linear(weight: weight)
         guard let logitSoftCap else { return logits }
         return (logits / logitSoftCap).tanh() * logitSoftCap
     }
@@ -44,11 +48,12 @@ extension LanguageModel {
     ) -> Tensor {
         let length = tokens.size(1)
         precondition(length > 1, "lossSum: a sequence of \(length) tokens predicts nothing")
-        let hidden = hiddenStates(tokens, context).slice(1, 0..<length - 1)
-        let width = hidden.size(-1)
+        let states = hiddenStates(tokens, context).slice(1, 0..<length - 1)
+        let (hidden, weight) = headUpdate?.joined(states, head) ?? (states, head)
         let targets = labels.slice(1, 1..<length).reshape(-1)
         return languageModelLoss(
-            hidden: hidden.reshape(-1, width), head: head, labels: targets, softCap: logitSoftCap)
+            hidden: hidden.reshape(-1, hidden.size(-1)), head: weight, labels: targets,
+            softCap: logitSoftCap)
     }
 }
 

@@ -4,6 +4,7 @@ public import ApusTensor
 public struct Linear {
     public let weight: Parameter
     public let bias: Parameter?
+    private let update: LowRankUpdate?
 
     public init(
         _ inputs: Int, _ outputs: Int, bias: Bool, initializer: Initializer? = nil, in scope: Scope
@@ -11,12 +12,15 @@ public struct Linear {
         // PyTorch's default: uniform within 1 / sqrt(inputs).
         let bound = Initializer.uniform(bound: 1 / Double(inputs).squareRoot())
         weight = scope.parameter("weight", [outputs, inputs], initializer ?? bound)
+        update = LowRankUpdate(inputs, outputs, kind: .linear, in: scope)
         self.bias = bias ? scope.parameter("bias", [outputs], .zeros) : nil
     }
 
     /// `[..., inputs]` -> `[..., outputs]`.
     public func callAsFunction(_ x: Tensor) -> Tensor {
-        x.linear(weight: weight.value, bias: bias?.value)
+        let plain = x.linear(weight: weight.value, bias: bias?.value)
+        guard let update else { return plain }
+        return update.linear(x, plain: plain, bias: bias?.value) { weight.value }
     }
 }
 
@@ -24,13 +28,17 @@ public struct Linear {
 public struct Conv1D {
     public let weight: Parameter
     public let bias: Parameter
+    private let update: LowRankUpdate?
 
     public init(_ inputs: Int, _ outputs: Int, initializer: Initializer, in scope: Scope) {
         weight = scope.parameter("weight", [inputs, outputs], initializer)
+        update = LowRankUpdate(inputs, outputs, kind: .transposedLinear, in: scope)
         bias = scope.parameter("bias", [outputs], .zeros)
     }
 
     public func callAsFunction(_ x: Tensor) -> Tensor {
-        x.linear(weight: weight.value.transposed, bias: bias.value)
+        let plain = x.linear(weight: weight.value.transposed, bias: bias.value)
+        guard let update else { return plain }
+        return update.linear(x, plain: plain, bias: bias.value) { weight.value.transposed }
     }
 }

@@ -9,22 +9,37 @@ public struct Scope {
     public let store: ParameterStore
     public let path: String
     /// The unit to which parameters declared here belong.
-    public let unit: Unit
+    public private(set) var unit: Unit
+    /// Whether layers declared here may get a low-rank update.
+    public private(set) var acceptsUpdates = true
 
     public subscript(_ name: String) -> Scope {
-        Scope(store: store, path: path.isEmpty ? name : "\(path).\(name)", unit: unit)
+        Scope(
+            store: store, path: path.isEmpty ? name : "\(path).\(name)", unit: unit,
+            acceptsUpdates: acceptsUpdates)
     }
 
     public subscript(_ index: Int) -> Scope { self["\(index)"] }
 
     /// Everything declared below is gathered, released and reduced together.
     public func asUnit() -> Scope {
-        Scope(store: store, path: path, unit: store.makeUnit(named: path))
+        var scope = self
+        scope.unit = store.makeUnit(named: path)
+        return scope
     }
 
     /// The same place in the tree, its parameters belonging to another scope's unit.
     public func inUnit(of other: Scope) -> Scope {
-        Scope(store: store, path: path, unit: other.unit)
+        var scope = self
+        scope.unit = other.unit
+        return scope
+    }
+
+    /// The same place, whose layers never get a low-rank update.
+    public func withoutUpdates() -> Scope {
+        var scope = self
+        scope.acceptsUpdates = false
+        return scope
     }
 
     /// Declares a parameter. `decays` defaults to the custom: matrices decay, vectors (norms,
@@ -32,8 +47,17 @@ public struct Scope {
     public func parameter(
         _ name: String, _ shape: [Int], _ initializer: Initializer, decays: Bool? = nil
     ) -> Parameter {
+        declare(
+            name, shape, initializer, decays: decays,
+            isTrainable: store.adaptation?.trains(self[name].path) ?? true)
+    }
+
+    func declare(
+        _ name: String, _ shape: [Int], _ initializer: Initializer, decays: Bool?,
+        isTrainable: Bool
+    ) -> Parameter {
         let spec = ParameterSpec(
-            name: self[name].path, shape: shape, unit: unit.index,
+            name: self[name].path, shape: shape, unit: unit.index, isTrainable: isTrainable,
             decays: decays ?? (shape.count > 1))
         return store.declare(spec, initializer)
     }
@@ -66,7 +90,16 @@ public final class ParameterStore {
     public private(set) var units: [Unit] = []
     private var byName: [String: Parameter] = [:]
 
-    public init() { units = [Unit(name: "root", index: 0)] }
+    /// Adapters of the model that is declared here; nil: all its parameters are trained.
+    public let adaptation: (any LayerAdaptation)?
+
+    /// Whether the forward pass that runs, or ran last, belongs to training: updates drop then.
+    public var isTraining = false
+
+    public init(adaptation: (any LayerAdaptation)? = nil) {
+        self.adaptation = adaptation
+        units = [Unit(name: "root", index: 0)]
+    }
 
     /// The top of the tree; parameters declared outside of any unit belong to unit 0.
     public var root: Scope { Scope(store: self, path: "", unit: units[0]) }

@@ -30,6 +30,7 @@ public final class GPT2: LanguageModel {
     private let blocks: [GPT2Block]
     private let norm: LayerNorm
     private let output: Parameter?
+    public let headUpdate: LowRankUpdate?
 
     public init(_ configuration: GPT2Configuration, store: ParameterStore = ParameterStore()) {
         self.configuration = configuration
@@ -52,6 +53,7 @@ public final class GPT2: LanguageModel {
         output =
             configuration.tiesEmbeddings
             ? nil : last.parameter("weight", [vocabulary, width], initializer)
+        headUpdate = LowRankUpdate(width, vocabulary, kind: .outputHead, in: last)
     }
 
     public var vocabularySize: Int { configuration.vocabularySize }
@@ -60,6 +62,7 @@ public final class GPT2: LanguageModel {
     public var head: Tensor { (output ?? tokenEmbedding.weight).value }
 
     public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {
+        store.isTraining = context.isTraining
         let length = tokens.size(1)
         let positions = context.positions(length: length, device: tokens.device)
         var x = tokenEmbedding(tokens) + positionEmbedding(positions)

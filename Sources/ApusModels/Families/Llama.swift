@@ -40,6 +40,7 @@ public final class Llama: LanguageModel {
     private let units: [Unit]
     private let norm: RMSNorm
     private let output: Parameter?
+    public let headUpdate: LowRankUpdate?
 
     /// Declares the parameters; an engine, or the store, gives them memory afterwards.
     public init(_ configuration: LlamaConfiguration, store: ParameterStore = ParameterStore()) {
@@ -60,6 +61,7 @@ public final class Llama: LanguageModel {
         output =
             configuration.tiesEmbeddings
             ? nil : last.parameter("weight", [shape.0, shape.1], initializer)
+        headUpdate = LowRankUpdate(shape.1, shape.0, kind: .outputHead, in: last)
     }
 
     public var vocabularySize: Int { configuration.vocabularySize }
@@ -68,6 +70,7 @@ public final class Llama: LanguageModel {
     public var head: Tensor { (output ?? embedding.weight).value }
 
     public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {
+        store.isTraining = context.isTraining
         let length = tokens.size(1)
         var x = embedding(tokens)
         let past = context.cache?.length ?? 0

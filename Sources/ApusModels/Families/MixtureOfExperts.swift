@@ -41,6 +41,8 @@ struct ExpertFeedForward {
         func linear(_ inputs: Int, _ outputs: Int, in scope: Scope) -> Linear {
             Linear(inputs, outputs, bias: false, initializer: initializer, in: scope)
         }
+        // In PEFT's eyes neither router nor experts are linear layers.
+        let scope = scope.withoutUpdates()
         router = linear(c.base.width, c.expertCount, in: scope["gate"])
         experts = (0..<c.expertCount).map { index in
             let place = scope["experts"][index]

@@ -20,17 +20,30 @@ public struct ModelSaver {
     /// Throws on a full disk or an unwritable folder; whole older files stay until new ones are
     /// complete.
     public func save(_ store: ParameterStore, to folder: String) throws(FileError) {
+        try save(store.parameters.map(\.spec), to: folder) { spec in
+            guard let parameter = store[spec.name] else {
+                preconditionFailure("save: no parameter \(spec.name)")
+            }
+            return parameter.value
+        }
+    }
+
+    /// The same for values that are made one after another.
+    func save(
+        _ specs: [ParameterSpec], to folder: String,
+        value: (ParameterSpec) throws(FileError) -> Tensor
+    ) throws(FileError) {
         try FilePaths.createFolder(folder)
-        let tensors = store.parameters.map {
+        let tensors = specs.map {
             SafetensorsWriter.Tensor($0.name, SafetensorsDType(dtype), shape: $0.shape)
         }
         let writer = try ModelWriter(
             folder: folder, tensors: tensors, maximumShardBytes: maximumShardBytes)
-        for parameter in store.parameters {
-            let host = parameter.value.detached().to(device: .cpu).contiguous()
+        for spec in specs {
+            let host = try value(spec).detached().to(device: .cpu).contiguous()
             guard let memory = host.hostMemory else { preconditionFailure("save: no host memory") }
             try withExtendedLifetime(host) { () throws(FileError) in
-                try writer.write(parameter.name, UnsafeRawBufferPointer(memory), of: host.dtype)
+                try writer.write(spec.name, UnsafeRawBufferPointer(memory), of: host.dtype)
             }
         }
         try writer.finish()

@@ -4,12 +4,12 @@ public import ApusNN
 internal import ApusTensor
 
 /// A model folder or GGUF file, opened: its configuration, and its weights where it has them.
-public struct PretrainedModel {
+public struct PretrainedModel: WeightSource {
     public let path: String
     /// config.json as it was read, or as it would be for a GGUF file; keys Apus does not know are
     /// kept.
-    public let configuration: JSONObject
-    public let family: ModelFamily
+    public private(set) var configuration: JSONObject
+    public private(set) var family: ModelFamily
     /// generation_config.json, where there is one.
     public let generation: JSONObject?
     private let names: any WeightNames
@@ -49,19 +49,34 @@ public struct PretrainedModel {
                 folder, "holds no \(FilePaths.name(of: path))",
                 likelyCause: "it is not a model folder")
         }
-        let file = try MappedFile(path: path)
-        let parsed: Result<JSON, JSONSyntaxError> = file.withBytes { bytes in
-            do throws(JSONSyntaxError) {
-                return .success(try JSON.parse(bytes))
-            } catch {
-                return .failure(error)
-            }
+        switch try readJSONFile(path) {
+        case .object(let object): return object
+        case let other: throw FileError(path, "holds \(other.kind) instead of an object")
         }
-        switch parsed {
-        case .success(.object(let object)): return object
-        case .success(let other): throw FileError(path, "holds \(other.kind) instead of an object")
-        case .failure(let fault): throw FileError(path, at: .offset(fault.offset), fault.problem)
+    }
+
+    /// The same model with a head of its own, which begins as a copy of the embedding: for adapters
+    /// that train one of both.
+    public func untied() throws(FileError) -> PretrainedModel {
+        var copy = self
+        copy.configuration["tie_word_embeddings"] = false
+        copy.family = try ModelFamily(configuration: .object(copy.configuration), path: path)
+        return copy
+    }
+}
+
+func readJSONFile(_ path: String) throws(FileError) -> JSON {
+    let file = try MappedFile(path: path)
+    let parsed: Result<JSON, JSONSyntaxError> = file.withBytes { bytes in
+        do throws(JSONSyntaxError) {
+            return .success(try JSON.parse(bytes))
+        } catch {
+            return .failure(error)
         }
+    }
+    switch parsed {
+    case .success(let json): return json
+    case .failure(let fault): throw FileError(path, at: .offset(fault.offset), fault.problem)
     }
 }
 
@@ -73,6 +88,7 @@ extension PretrainedModel {
     /// All that is missing or of another shape is listed at once.
     public func check(_ specs: [ParameterSpec]) throws(FileError) -> [String] {
         guard let source else { throw noWeights }
+        let names = places
         var problems: [String] = []
         var used: Set<ByteKey> = []
         for spec in specs {
@@ -102,7 +118,7 @@ extension PretrainedModel {
         into destination: UnsafeMutableRawBufferPointer
     ) throws(FileError) {
         guard let source else { throw noWeights }
-        guard let location = names.location(of: spec.name, in: source) else {
+        guard let location = places.location(of: spec.name, in: source) else {
             throw FileError(path, "has no \(spec.name)")
         }
         let name = location.entry.name
@@ -147,6 +163,9 @@ extension PretrainedModel {
         _ = try load(into: model.store)
         return model
     }
+
+    /// A head that the file lacks is its embedding.
+    private var places: any WeightNames { FallbackHead(names: names) }
 
     private var noWeights: FileError {
         FileError(path, "was opened without its weights")

@@ -39,6 +39,25 @@ struct HuggingFaceNames: WeightNames {
     }
 }
 
+/// Other names, with the embedding where the head is missing: files of models that share both hold
+/// one of them.
+struct FallbackHead: WeightNames {
+    let names: any WeightNames
+
+    private static let heads = ["lm_head.weight", "embed_out.weight"]
+    private static let embeddings = [
+        "model.embed_tokens.weight", "transformer.wte.weight", "gpt_neox.embed_in.weight",
+    ]
+
+    func location(of parameter: String, in source: any TensorSource) -> WeightLocation? {
+        if let location = names.location(of: parameter, in: source) { return location }
+        guard Self.heads.contains(parameter) else { return nil }
+        return Self.embeddings.lazy.compactMap { names.location(of: $0, in: source) }.first
+    }
+
+    func isExpectedExtra(_ name: String) -> Bool { names.isExpectedExtra(name) }
+}
+
 /// llama.cpp's names: `blk.3.attn_q.weight` is `model.layers.3.self_attn.q_proj.weight`.
 struct GGUFNames: WeightNames {
     let architecture: String

@@ -52,6 +52,7 @@ public final class Decoder: LanguageModel {
     private let units: [Unit]
     private let norm: (Tensor) -> Tensor
     private let output: Parameter?
+    public let headUpdate: LowRankUpdate?
 
     /// - makeNorm: declares the last norm
     /// - makeBlock: declares a layer in its scope
@@ -76,6 +77,7 @@ public final class Decoder: LanguageModel {
         output =
             c.tiesEmbeddings
             ? nil : last.parameter("weight", [c.vocabularySize, c.width], initializer)
+        headUpdate = LowRankUpdate(c.width, c.vocabularySize, kind: .outputHead, in: last)
     }
 
     public var vocabularySize: Int { form.configuration.vocabularySize }
@@ -84,6 +86,7 @@ public final class Decoder: LanguageModel {
     public var head: Tensor { (output ?? embedding.weight).value }
 
     public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {
+        store.isTraining = context.isTraining
         var x = embedding(tokens)
         if form.embeddingScale != 1 { x = x * form.embeddingScale }
         let passes = LayerPasses(form, context, length: tokens.size(1), like: x)

@@ -1,0 +1,53 @@
+public import ApusBase
+public import ApusNN
+internal import ApusTensor
+
+/// A model declared with an adapter, and where its values come from.
+public struct AdaptedModel {
+    public let model: any LanguageModel
+    public let weights: AdaptedWeights
+    /// Names among the targets that no layer has.
+    public let unmatchedNames: [String]
+
+    /// Declares the model; memory comes later.
+    ///
+    /// - adapter: values to go on from; nil: new ones by `seed`
+    ///
+    /// Throws ``AdapterError`` for a configuration that does not fit the model.
+    public init(
+        _ base: PretrainedModel, _ configuration: LoRAConfiguration,
+        adapter: AdapterFolder? = nil, seed: UInt64 = 0
+    ) throws {
+        let modelType = base.configuration["model_type"]?.stringValue ?? ""
+        let plan = try LoRAPlan(configuration, modelType: modelType)
+        // A copy of the embedding or the head of its own is trained: they are one no longer.
+        let shared = ["embed_tokens", "lm_head", "wte", "embed_in", "embed_out"]
+        let splits = shared.contains { name in
+            configuration.modulesToSave.contains { $0 == name || $0.hasSuffix(".\(name)") }
+        }
+        let base = splits ? try base.untied() : base
+        let store = ParameterStore(adaptation: plan)
+        model = base.family.makeModel(in: store)
+        unmatchedNames = try plan.check()
+        weights = AdaptedWeights(base, plan, adapter: adapter, store: store, seed: seed)
+    }
+
+    /// The model with a trained adapter.
+    public init(_ base: PretrainedModel, _ adapter: AdapterFolder) throws {
+        try self.init(base, adapter.configuration, adapter: adapter)
+    }
+
+    /// Gives the model host memory and its values: for inference and tests.
+    public func load(dtype: DType) throws -> any LanguageModel {
+        _ = try weights.check(model.store.parameters.map(\.spec))
+        model.store.allocate(dtype: dtype)
+        for parameter in model.store.parameters {
+            guard let memory = parameter.value.hostMemory else {
+                preconditionFailure("load: \(parameter.name) is not contiguous host memory")
+            }
+            let all = 0..<parameter.spec.elementCount
+            try weights.read(parameter.spec, elements: all, as: dtype, into: memory)
+        }
+        return model
+    }
+}

@@ -1,0 +1,56 @@
+/// What is laid beside the layers of a model, decided while it is declared.
+///
+/// A model's code does not know of adapters: its ``Linear``, ``Conv1D`` and ``Embedding`` layers
+/// ask the store's adaptation, and compute with what it gives them.
+public protocol LayerAdaptation: AnyObject {
+    /// The low-rank update that the layer gets; nil: none.
+    ///
+    /// - path: as model files name the layer: `model.layers.0.self_attn.q_proj`
+    func update(forLayer path: String, kind: LayerKind) -> LowRankOptions?
+
+    /// Whether a parameter of the model itself is trained; all others are frozen.
+    func trains(_ parameter: String) -> Bool
+}
+
+/// The kinds of layers that can have a low-rank update.
+public enum LayerKind: Sendable, Hashable {
+    case linear
+    /// Linear, with the weight stored `[inputs, outputs]`.
+    case transposedLinear
+    case embedding
+    /// The linear layer from hidden states to logits.
+    case outputHead
+}
+
+/// The shape and beginning of a low-rank update.
+///
+/// Source: Hu et al.: "LoRA" (2021), 4.1.
+public struct LowRankOptions: Sendable, Hashable {
+    public var rank: Int
+    /// What the product of both factors is multiplied by.
+    public var scale: Double
+    /// Of the update's input, in training.
+    public var dropout = 0.0
+    /// The second factor has a bias.
+    public var hasBias = false
+    /// Liu et al.: "DoRA" (2024): the direction of each row is updated by the factors, its length
+    /// is a parameter of its own.
+    public var isWeightDecomposed = false
+    public var initialization = Initialization.identity
+
+    public init(rank: Int, scale: Double) {
+        self.rank = rank
+        self.scale = scale
+    }
+
+    public enum Initialization: Sendable, Hashable {
+        /// The first factor uniform, the second zero: the model begins unchanged.
+        case identity
+        /// The same with a first factor of standard deviation 1 / rank.
+        case gaussian
+        /// Both factors random: the model begins changed.
+        case random
+        /// Factors come from the base weight, after it was read; until then they are zero.
+        case fromWeight
+    }
+}

@@ -1,0 +1,250 @@
+import ApusBase
+import ApusFormats
+import ApusModels
+import ApusNN
+import ApusTensor
+import Testing
+
+/// An adapter that `Tools/goldens/adapters.py` wrote, and what PEFT computed with it.
+struct AdapterFixture: Sendable, CustomTestStringConvertible {
+    let name: String
+
+    static let root = FilePaths.join(ModelFixture.root, "adapters")
+
+    static let all: [AdapterFixture] =
+        ((try? FilePaths.names(in: root)) ?? []).map { AdapterFixture(name: $0) }
+
+    /// Those whose merged weights were recorded.
+    static let merged = all.filter { (try? $0.tensors("merged."))?.isEmpty == false }
+
+    var testDescription: String { name }
+    var folder: String { FilePaths.join(Self.root, name) }
+
+    func expected() throws -> JSON { try readJSON(FilePaths.join(folder, "expected.json")) }
+
+    func base() throws -> ModelFixture {
+        ModelFixture(name: try #require(try expected()["base"]?.stringValue))
+    }
+
+    func model() throws -> any LanguageModel {
+        let pretrained = try PretrainedModel(path: base().folder)
+        return try AdaptedModel(pretrained, AdapterFolder(path: folder)).load(dtype: .float32)
+    }
+
+    /// The recorded tensors whose names begin so, by the rest of their names.
+    func tensors(_ prefix: String) throws -> [String: [Float]] {
+        let file = try SafetensorsFile(path: FilePaths.join(folder, "expected.safetensors"))
+        var tensors: [String: [Float]] = [:]
+        for name in file.names where name.hasPrefix(prefix) {
+            tensors[String(name.dropFirst(prefix.count))] = try file.floats(name)
+        }
+        return tensors
+    }
+}
+
+/// What the adapter's file calls a parameter of the model.
+private func fileName(_ parameter: String, _ names: some Collection<String>) -> String? {
+    let plain = "base_model.model." + parameter
+    let hidden = plain.replacing(/\.(bias|weight)$/) { ".base_layer.\($0.1)" }
+    return [plain, hidden].first { names.contains($0) }
+}
+
+/// Adapters compute what PEFT computes with them.
+@Suite struct AdapterTests {
+    @Test func thereAreFixtures() {
+        #expect(AdapterFixture.all.count >= 19)
+        #expect(AdapterFixture.merged.count >= 15)
+    }
+
+    @Test(arguments: AdapterFixture.all)
+    func logitsLossAndGradientsEqual(_ fixture: AdapterFixture) throws {
+        let model = try fixture.model()
+        let batch = try fixture.base().expected()
+        let ids = try tokens(batch["input_ids"])
+        let logits = withoutGradient { model.logits(ids) }
+        let wanted = try #require(try fixture.tensors("logits")[""])
+        let largest = wanted.map(abs).max() ?? 0
+        #expect(largestDifference(logits.floats(), wanted) < max(1e-5, 1e-6 * largest))
+
+        let trained = model.store.parameters.filter(\.spec.isTrainable)
+        for parameter in trained { parameter.value.requiringGradient() }
+        let labels = try tokens(batch["labels"])
+        let count = labels.slice(1, 1..<20).isNotEqual(to: -100).sum().intItem()
+        let mean = model.lossSum(tokens: ids, labels: labels) / Double(count)
+        mean.backward()
+        let loss = try #require(try fixture.expected()["loss"]?.doubleValue)
+        #expect(abs(mean.item() - loss) < 2e-6 * loss)
+
+        let norms = try #require(try fixture.expected()["gradient_norms"]?.objectValue)
+        let recorded = try fixture.tensors("gradient.")
+        #expect(norms.count == trained.count)
+        for parameter in trained {
+            let name = try #require(fileName(parameter.name, norms.keys), "\(parameter.name)")
+            let norm = try #require(norms[name]?.doubleValue)
+            let gradient = try #require(parameter.value.gradient, "\(parameter.name)")
+            // A key's bias changes nothing in softmax: its gradient is rounding noise.
+            let bound = name.hasSuffix("k_proj.bias") ? 1e-6 : 1e-5 * norm + 1e-9
+            #expect(abs(gradient.norm().item() - norm) < bound, "\(name)")
+            if let values = recorded[name] {
+                #expect(largestDifference(gradient.floats(), values) < 1e-5, "\(name)")
+            }
+        }
+    }
+
+    @Test(arguments: AdapterFixture.merged)
+    func mergedWeightsEqual(_ fixture: AdapterFixture) throws {
+        let folder = try TemporaryFolder()
+        let base = try PretrainedModel(path: fixture.base().folder)
+        try AdapterMerge(base, AdapterFolder(path: fixture.folder))
+            .write(to: folder.path, dtype: .float32)
+        let written = try openTensors(at: folder.path)
+        for (name, values) in try fixture.tensors("merged.") {
+            // transformers calls GPT-NeoX's head by another name than its files do.
+            #expect(largestDifference(try written.floats(name), values) < 1e-5, "\(name)")
+        }
+    }
+
+    /// A merged model computes what the adapted one does, also where the head was its embedding.
+    @Test(arguments: AdapterFixture.all)
+    func mergedModelsComputeTheSame(_ fixture: AdapterFixture) throws {
+        let folder = try TemporaryFolder()
+        let base = try PretrainedModel(path: fixture.base().folder)
+        try AdapterMerge(base, AdapterFolder(path: fixture.folder))
+            .write(to: folder.path, dtype: .float32)
+        let merged = try PretrainedModel(path: folder.path).makeModel(dtype: .float32)
+        let ids = try tokens(try fixture.base().expected()["input_ids"])
+        let wanted = try #require(try fixture.tensors("logits")[""])
+        let logits = withoutGradient { merged.logits(ids) }
+        #expect(largestDifference(logits.floats(), wanted) < 2e-5 * (wanted.map(abs).max() ?? 1))
+    }
+
+    @Test(arguments: ["llama-lora", "qwen3-patterns", "gpt2-default", "llama-lora-bias"])
+    func unmergingGivesTheBaseBack(_ name: String) throws {
+        let fixture = AdapterFixture(name: name)
+        let (merged, restored) = (try TemporaryFolder(), try TemporaryFolder())
+        let base = try PretrainedModel(path: fixture.base().folder)
+        let adapter = try AdapterFolder(path: fixture.folder)
+        try AdapterMerge(base, adapter).write(to: merged.path, dtype: .float32)
+        try AdapterMerge(PretrainedModel(path: merged.path), adapter, .unmerge)
+            .write(to: restored.path, dtype: .float32)
+        let (before, after) = (
+            try openTensors(at: base.path), try openTensors(at: restored.path)
+        )
+        for name in before.names {
+            #expect(largestDifference(try before.floats(name), try after.floats(name)) < 1e-6)
+        }
+        let dora = try AdapterFolder(path: AdapterFixture(name: "llama-dora").folder)
+        let other = try PretrainedModel(path: ModelFixture(name: "llama-biased").folder)
+        #expect(throws: AdapterError.self) { try AdapterMerge(other, dora, .unmerge) }
+    }
+
+    /// What is written has the tensors that were read, and a configuration that says the same.
+    @Test(arguments: AdapterFixture.all)
+    func savedAdaptersHoldTheSame(_ fixture: AdapterFixture) throws {
+        let folder = try TemporaryFolder()
+        let adapter = try AdapterFolder(path: fixture.folder)
+        let base = try PretrainedModel(path: fixture.base().folder)
+        let adapted = try AdaptedModel(base, adapter)
+        let model = try adapted.load(dtype: .float32)
+        try AdapterSaver(adapted.weights.plan, baseModel: "somewhere")
+            .save(model.store, to: folder.path)
+        let before = try SafetensorsFile(path: fixture.folder + "/adapter_model.safetensors")
+        let after = try SafetensorsFile(path: folder / "adapter_model.safetensors")
+        #expect(after.names == before.names)
+        for name in before.names { #expect(try after.floats(name) == before.floats(name)) }
+        let again = try AdapterFolder(path: folder.path)
+        #expect(again.configuration.baseModel == "somewhere")
+        #expect(try AdaptedModel(base, again).weights.plan.adapted.map(\.path)
+            == adapted.weights.plan.adapted.map(\.path))
+    }
+}
+
+/// How adapters begin, and what is refused.
+@Suite struct NewAdapterTests {
+    private func base(_ name: String = "llama-untied") throws -> PretrainedModel {
+        try PretrainedModel(path: ModelFixture(name: name).folder)
+    }
+
+    private func configuration(_ targets: [String] = ["q_proj", "down_proj"]) -> LoRAConfiguration {
+        var configuration = LoRAConfiguration()
+        configuration.rank = 4
+        configuration.targets = .named(targets)
+        return configuration
+    }
+
+    private let ids = Tensor((0..<20).map { 3 + ($0 * 17) % 120 }, shape: [1, 20])
+
+    /// Every beginning but a random one leaves the model as it is.
+    @Test(arguments: [
+        LoRAConfiguration.Initialization.standard, .gaussian, .orthogonal, .pissa, .olora,
+    ], [false, true])
+    func theModelBeginsUnchanged(
+        _ initialization: LoRAConfiguration.Initialization, _ usesDoRA: Bool
+    ) throws {
+        var configuration = configuration()
+        configuration.initialization = initialization
+        configuration.usesDoRA = usesDoRA
+        let plain = try base().makeModel(dtype: .float32)
+        let model = try AdaptedModel(base(), configuration, seed: 3).load(dtype: .float32)
+        let (a, b) = withoutGradient { (plain.logits(ids).floats(), model.logits(ids).floats()) }
+        #expect(largestDifference(a, b) < 2e-5)
+        let first = try #require(model.store["model.layers.0.self_attn.q_proj.lora_A.weight"])
+        #expect(Set(first.value.floats()).count > 64)
+    }
+
+    @Test func aRandomBeginningChangesTheModelByTheSeed() throws {
+        var configuration = configuration()
+        configuration.initialization = .random
+        func logits(_ seed: UInt64) throws -> [Float] {
+            let model = try AdaptedModel(base(), configuration, seed: seed).load(dtype: .float32)
+            return withoutGradient { model.logits(ids).floats() }
+        }
+        #expect(try logits(1) == logits(1))
+        #expect(try logits(1) != logits(2))
+    }
+
+    @Test func dropoutIsForTrainingAlone() throws {
+        var configuration = configuration()
+        configuration.initialization = .random
+        configuration.dropout = 0.5
+        let model = try AdaptedModel(base(), configuration).load(dtype: .float32)
+        func states(isTraining: Bool) -> [Float] {
+            withoutGradient {
+                model.hiddenStates(ids, SequenceContext(isTraining: isTraining)).floats()
+            }
+        }
+        #expect(states(isTraining: true) != states(isTraining: true))
+        #expect(states(isTraining: false) == states(isTraining: false))
+    }
+
+    @Test func onlyTheAdapterIsTrained() throws {
+        let adapted = try AdaptedModel(base(), configuration(["q_proj", "nonesuch"]))
+        let trained = adapted.model.store.parameters.filter(\.spec.isTrainable)
+        #expect(trained.count == 4)
+        #expect(trained.allSatisfy { $0.name.contains("q_proj.lora_") })
+        #expect(adapted.unmatchedNames == ["nonesuch"])
+    }
+
+    @Test func whatCannotBe() throws {
+        #expect(throws: AdapterError.self) { try AdaptedModel(base(), configuration(["c_attn"])) }
+        var bad = configuration()
+        bad.targets = .matching("(")
+        #expect(throws: AdapterError.self) { try AdaptedModel(base(), bad) }
+        var head = configuration(["lm_head"])
+        head.usesDoRA = true
+        #expect(throws: AdapterError.self) { try AdaptedModel(base(), head) }
+        var odd = configuration()
+        (odd.rank, odd.initialization) = (3, .orthogonal)
+        #expect(throws: AdapterError.self) { try AdaptedModel(base(), odd) }
+        // An adapter of another model.
+        let other = try AdapterFolder(path: AdapterFixture(name: "llama-dora").folder)
+        #expect(throws: FileError.self) { try AdaptedModel(base(), other).load(dtype: .float32) }
+        for (key, value) in [("use_qalora", true), ("layer_replication", [[0, 2]])] as [(_, JSON)] {
+            var json = JSONObject()
+            json["peft_type"] = "LORA"
+            json[key] = value
+            let text = failure { _ = try LoRAConfiguration(json: .object(json), path: "x") }
+            #expect(text.contains(key))
+        }
+    }
+}

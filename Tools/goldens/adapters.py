@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Writes LoRA adapters of the small models, and what PEFT computes with them.
+
+    python Tools/goldens/adapters.py            # all
+    python Tools/goldens/adapters.py gpt2-dora  # some
+
+Reads the folders that models.py wrote. Each folder under Tests/ApusModelsTests/Fixtures/adapters
+holds adapter_config.json and adapter_model.safetensors as `save_pretrained` writes them, with random
+factors, and beside them
+  expected.json         the base model, the mean loss of its batch, the norm of each trained
+                        parameter's gradient by the names of the adapter's file
+  expected.safetensors  `logits` of the batch; `gradient.NAME` of the first layer; `merged.NAME`:
+                        some weights after merge_and_unload
+"""
+
+import json
+import shutil
+import sys
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.utils import get_peft_model_state_dict
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM
+
+from shared import MODEL_FIXTURES, MODELS, rounded, write_json
+
+ADAPTERS = MODEL_FIXTURES / "adapters"
+ALL = "all-linear"
+
+CASES = {
+    "llama-lora": ("llama-untied", dict(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"])),
+    "llama-dora": ("llama-biased", dict(
+        r=4, lora_alpha=6, target_modules=ALL, use_dora=True, use_rslora=True)),
+    "qwen3-patterns": ("qwen3", dict(
+        r=4, lora_alpha=8, target_modules=["q_proj", "k_proj", "down_proj", "self_attn.o_proj"],
+        exclude_modules=["layers.0.mlp.down_proj"], rank_pattern={"k_proj": 2, "^model.*q_proj": 6},
+        alpha_pattern={"o_proj": 3})),
+    "qwen3-expression": ("qwen3", dict(
+        r=2, lora_alpha=2, target_modules=r".*\.1\..*(gate|up)_proj")),
+    "llama-layers": ("llama-tied", dict(
+        r=2, target_modules=["q_proj", "up_proj"], layers_to_transform=[1])),
+    "gpt2-dora": ("gpt2", dict(
+        r=4, target_modules=["c_attn", "c_fc"], use_dora=True, bias="lora_only")),
+    "gpt2-default": ("gpt2", dict(r=4, lora_alpha=16)),
+    "qwen2-biases": ("qwen2", dict(r=2, target_modules=["o_proj"], bias="all")),
+    "llama-lora-bias": ("llama-biased", dict(
+        r=2, lora_alpha=6, target_modules=["v_proj", "up_proj"], lora_bias=True)),
+    "llama-embedding": ("llama-tied", dict(
+        r=4, lora_alpha=2, target_modules=["embed_tokens", "q_proj"])),
+    "llama-embedding-dora": ("llama-untied", dict(
+        r=4, lora_alpha=2, target_modules=["embed_tokens"], use_dora=True)),
+    "llama-head": ("llama-untied", dict(r=4, lora_alpha=2, target_modules=["lm_head", "o_proj"])),
+    "llama-saved": ("llama-tied", dict(
+        r=2, target_modules=["v_proj"], modules_to_save=["embed_tokens", "lm_head"])),
+    "llama-pissa": ("llama-untied", dict(
+        r=4, lora_alpha=2, target_modules=["q_proj"], init_lora_weights="pissa")),
+    "llama-olora": ("llama-untied", dict(
+        r=4, lora_alpha=2, target_modules=["k_proj"], init_lora_weights="olora")),
+    "gemma2-all": ("gemma2", dict(r=2, target_modules=ALL)),
+    "phi3-all": ("phi3", dict(r=2, target_modules=ALL)),
+    "gpt-neox-all": ("gpt-neox", dict(r=2, target_modules=ALL)),
+    "mixtral": ("mixtral", dict(r=2, target_modules=["q_proj", "o_proj"])),
+}
+
+
+def disturb(model, seed):
+    """Trained parameters far from their beginning, so that nothing can be forgotten unnoticed."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            noise = torch.randn(parameter.shape, generator=generator)
+            if "magnitude" in name:
+                parameter.mul_(1 + 0.2 * noise)
+            elif "lora_" in name:
+                parameter.add_(0.1 * noise)
+            else:
+                parameter.add_(0.1 * noise)
+
+
+def gradients(model):
+    """Gradients of what is trained, by the names of the adapter's file."""
+    names = {id(tensor): name for name, tensor in get_peft_model_state_dict(
+        model, state_dict=dict(model.named_parameters()), save_embedding_layers=False).items()}
+    return {names[id(parameter)]: parameter.grad for parameter in model.parameters()
+            if parameter.requires_grad and id(parameter) in names}
+
+
+def make(name, seed):
+    base, settings = CASES[name]
+    folder = ADAPTERS / name
+    shutil.rmtree(folder, ignore_errors=True)
+
+    def load():
+        return AutoModelForCausalLM.from_pretrained(
+            MODELS / base, dtype=torch.float32, attn_implementation="eager").eval()
+
+    config = LoraConfig(**{"task_type": "CAUSAL_LM", **settings})
+    torch.manual_seed(seed)
+    model = get_peft_model(load(), config)
+    disturb(model, seed)
+    model.peft_config["default"].base_model_name_or_path = base
+    model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink()
+    # What somebody gets who loads the files, not what was in memory before.
+    model = PeftModel.from_pretrained(load(), folder, is_trainable=True).eval()
+
+    batch = json.loads((MODELS / base / "expected.json").read_text())
+    ids, labels = torch.tensor(batch["input_ids"]), torch.tensor(batch["labels"])
+    output = model(input_ids=ids, labels=labels, use_cache=False)
+    output.loss.backward()
+    trained = gradients(model)
+    assert len(trained) == sum(p.requires_grad for p in model.parameters())
+    tensors = {"logits": output.logits.detach().contiguous()}
+    for key, gradient in list(trained.items())[:4]:
+        if gradient.numel() <= 4096:
+            tensors[f"gradient.{key}"] = gradient.contiguous()
+    before = {k: v for k, v in load().state_dict().items()}
+    # A tied head would change with its embedding.
+    if not any(k in name for k in ("embedding", "saved")):
+        merged = PeftModel.from_pretrained(load(), folder).merge_and_unload().state_dict()
+        changed = [k for k, v in merged.items() if k in before and not torch.equal(v, before[k])]
+        for key in changed[:2] + changed[-1:]:
+            tensors[f"merged.{key}"] = merged[key].contiguous()
+    save_file(tensors, folder / "expected.safetensors")
+    write_json(folder / "expected.json", {
+        "base": base,
+        "loss": rounded(output.loss),
+        "gradient_norms": {key: rounded(value.norm()) for key, value in trained.items()},
+    })
+
+
+def main():
+    for name in sys.argv[1:] or CASES:
+        make(name, seed=300 + list(CASES).index(name))
+
+
+if __name__ == "__main__":
+    main()
