@@ -235,6 +235,13 @@ static size_t header_length(const uint8_t *in, size_t size) {
     return at < size ? at : 0;
 }
 
+int64_t apus_deflate_decode(
+    const uint8_t *in, size_t size, uint32_t expected, uint8_t *out, size_t capacity) {
+    struct apus_output output = {out, 0, capacity};
+    if (inflate(in, size, &output) < 0 || crc32(out, output.size) != expected) return -1;
+    return (int64_t)output.size;
+}
+
 int64_t apus_gzip_decode(const uint8_t *in, size_t size, uint8_t *out, size_t capacity) {
     struct apus_output output = {out, 0, capacity};
     while (size > 0) {

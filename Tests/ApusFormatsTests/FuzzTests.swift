@@ -26,14 +26,15 @@ import Testing
         return bytes
     }
 
-    func run(_ name: String, header: Int, seed: UInt64, open: (String) throws -> any TensorSource)
-        throws
-    {
+    func run(
+        _ name: String, header: Int, seed: UInt64, mutations: Int = Self.mutations,
+        open: (String) throws -> any TensorSource
+    ) throws {
         let folder = try TemporaryFolder()
         let original = try bytes(golden(name))
         var random = SplitMix64(seed: seed)
         var refused = 0
-        for _ in 0..<Self.mutations {
+        for _ in 0..<mutations {
             let path = try folder.write("f", mutate(original, header: header, &random))
             do {
                 let source = try open(path)
@@ -42,11 +43,18 @@ import Testing
                 refused += 1
             }
         }
-        #expect(refused > Self.mutations / 4)
+        #expect(refused > mutations / 4)
     }
 
     @Test func gguf() throws {
         try run("all-types.gguf", header: 1900, seed: 11) { try GGUFFile(path: $0) }
+    }
+
+    @Test(arguments: ["weights.bin", "deflated.pt", "legacy.pt", "values-5.pt", "optimizer.bin"])
+    func pytorch(name: String) throws {
+        try run("pytorch/" + name, header: 6200, seed: 13, mutations: 300) {
+            try PickledTensors(path: $0)
+        }
     }
 
     @Test func safetensors() throws {

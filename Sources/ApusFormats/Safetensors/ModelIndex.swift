@@ -1,9 +1,10 @@
 internal import ApusBase
 
-/// `model.safetensors.index.json`: which file holds which tensor.
+/// `model.safetensors.index.json` and its like: which file holds which tensor.
 struct ModelIndex {
-    static let fileName = "model.safetensors.index.json"
-    static let singleFileName = "model.safetensors"
+    /// What a model's files are called: the only one, or the index of several.
+    static let safetensors = (single: "model.safetensors", index: "model.safetensors.index.json")
+    static let pytorch = (single: "pytorch_model.bin", index: "pytorch_model.bin.index.json")
 
     /// In the order of the file.
     let weightMap: [(name: String, file: String)]

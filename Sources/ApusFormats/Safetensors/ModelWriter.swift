@@ -28,7 +28,7 @@ public final class ModelWriter {
             let isSingle = groups.count == 1
             let file =
                 isSingle
-                ? ModelIndex.singleFileName : ModelIndex.shardName(number + 1, of: groups.count)
+                ? ModelIndex.safetensors.single : ModelIndex.shardName(number + 1, of: groups.count)
             let path = FilePaths.join(folder, file)
             writers.append((file, try SafetensorsWriter(path: path, tensors: group)))
             for tensor in group { shards[ByteKey(tensor.name)] = number }
@@ -87,12 +87,12 @@ public final class ModelWriter {
             let parameters = tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
             let bytes = tensors.reduce(0) { $0 + $1.byteCount }
             let text = ModelIndex.text(weightMap: map, parameters: parameters, bytes: bytes)
-            try OutputFile.write(text, to: FilePaths.join(folder, ModelIndex.fileName))
-            written.insert(ModelIndex.fileName)
+            try OutputFile.write(text, to: FilePaths.join(folder, ModelIndex.safetensors.index))
+            written.insert(ModelIndex.safetensors.index)
         }
         for name in try FilePaths.names(in: folder) where !written.contains(name) {
-            let isWeights = ModelIndex.isShardName(name) || name == ModelIndex.singleFileName
-            guard isWeights || name == ModelIndex.fileName else { continue }
+            let isWeights = ModelIndex.isShardName(name) || name == ModelIndex.safetensors.single
+            guard isWeights || name == ModelIndex.safetensors.index else { continue }
             try FilePaths.remove(FilePaths.join(folder, name))
         }
     }

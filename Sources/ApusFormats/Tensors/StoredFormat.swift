@@ -42,6 +42,24 @@ enum StoredFormat: Sendable, Hashable {
 }
 
 extension StoredFormat {
+    /// Converts elements that are in memory, of a format whose elements stand alone.
+    func convert(
+        _ source: UnsafeRawBufferPointer, as target: DType,
+        into destination: UnsafeMutableRawBufferPointer
+    ) {
+        if let dtype {
+            NumberConversion.convert(source, dtype, to: destination, target)
+            return
+        }
+        let count = source.count / block.bytes * block.elements
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: count) { floats in
+            guard let base = floats.baseAddress, let input = source.baseAddress else { return }
+            decode(input, blocks: source.count / block.bytes, into: base)
+            NumberConversion.convert(
+                UnsafeRawBufferPointer(floats), .float32, to: destination, target)
+        }
+    }
+
     /// Bytes that are read at once: they and their decoded form stay in the second-level cache.
     private static let pieceBytes = 1 << 18
 

@@ -17,6 +17,10 @@ int64_t apus_lz4_decode(const uint8_t *in, size_t size, uint8_t *out, size_t cap
 // Gzip members with deflate (RFC 1952, RFC 1951). The checksum is verified.
 int64_t apus_gzip_decode(const uint8_t *in, size_t size, uint8_t *out, size_t capacity);
 
+// One deflate stream (RFC 1951), as an entry of a zip file; its content's CRC-32 is verified.
+int64_t apus_deflate_decode(
+    const uint8_t *in, size_t size, uint32_t crc32, uint8_t *out, size_t capacity);
+
 // Zstandard frames without a dictionary (RFC 8878). The optional checksum is not verified.
 int64_t apus_zstd_decode(const uint8_t *in, size_t size, uint8_t *out, size_t capacity);
 

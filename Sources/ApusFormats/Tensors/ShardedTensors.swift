@@ -1,17 +1,17 @@
 public import ApusBase
 
-/// A model in several safetensors files with an index. All files are opened and checked at once, so
-/// that a missing or damaged one is known before anything is allocated.
-public final class ShardedSafetensors: TensorSource {
+/// A model in several safetensors or PyTorch files with an index. All files are opened and checked
+/// at once, so that a missing or damaged one is known before anything is allocated.
+public final class ShardedTensors: TensorSource {
     /// The index file.
     public let path: String
     public let names: [String]
-    private let shards: [ByteKey: SafetensorsFile]
+    private let shards: [ByteKey: any TensorSource]
 
     public init(indexPath: String) throws(FileError) {
         let index = try ModelIndex(path: indexPath)
         let files = try Self.open(index, path: indexPath)
-        var shards: [ByteKey: SafetensorsFile] = [:]
+        var shards: [ByteKey: any TensorSource] = [:]
         for (name, file) in index.weightMap {
             let shard = files[file]!
             guard shard.entry(name) != nil else {
@@ -26,7 +26,7 @@ public final class ShardedSafetensors: TensorSource {
 
     private static func open(
         _ index: ModelIndex, path: String
-    ) throws(FileError) -> [String: SafetensorsFile] {
+    ) throws(FileError) -> [String: any TensorSource] {
         let folder = FilePaths.folder(of: path)
         let names = Set(index.weightMap.map(\.file)).sorted()
         let missing = names.filter { !FilePaths.isFile(FilePaths.join(folder, $0)) }
@@ -36,13 +36,13 @@ public final class ShardedSafetensors: TensorSource {
                 likelyCause: "the download or copy of the model is not complete",
                 remedy: "fetch the missing files into \(folder)")
         }
-        var files: [String: SafetensorsFile] = [:]
-        for name in names { files[name] = try SafetensorsFile(path: FilePaths.join(folder, name)) }
+        var files: [String: any TensorSource] = [:]
+        for name in names { files[name] = try openTensors(at: FilePaths.join(folder, name)) }
         return files
     }
 
     private static func misplaced(
-        _ name: String, _ file: String, files: [String: SafetensorsFile], path: String
+        _ name: String, _ file: String, files: [String: any TensorSource], path: String
     ) -> FileError {
         let actual = files.filter { $0.value.entry(name) != nil }.keys.sorted()
         let place = actual.isEmpty ? "no file of this model has it" : "it is in \(list(actual))"
