@@ -3,7 +3,7 @@ export PKG_CONFIG_PATH := $(CURDIR)/.torch:$(PKG_CONFIG_PATH)
 SWIFT_FLAGS := -Xlinker -rpath -Xlinker $(CURDIR)/.torch/lib
 RECIPE := Examples/smollm2-sft.yaml
 
-.PHONY: demo release debug test check setup demo-files clean
+.PHONY: demo release debug test check fuzz setup demo-files clean
 
 # Fine-tunes a small language model on two ranks and asks it something.
 demo: release demo-files
@@ -27,6 +27,11 @@ test: setup demo-files
 PYTHON := python3
 check:
 	$(PYTHON) Tools/checks/transformers_loads.py Runs/smollm2-sft
+
+# A million damaged files, in a minute or two: none may crash or hang a reader.
+fuzz: setup
+	swift build -c release $(SWIFT_FLAGS) --product apus-file-fuzz
+	.build/release/apus-file-fuzz Tests/ApusFormatsTests/Goldens 1000000
 
 # libtorch, into .torch
 setup:

@@ -100,7 +100,13 @@ let package = Package(
             name: "ApusTestSupport", dependencies: ["ApusBase", "ApusFormats", "ApusTensor"],
             path: "Tests/ApusTestSupport", swiftSettings: strict),
         tests("ApusBaseTests", ["ApusBase"]),
-        tests("ApusFormatsTests", ["ApusBase", "ApusFormats"], data: ["Goldens"]),
+        .target(
+            name: "FileFuzz", dependencies: ["ApusBase", "ApusFormats"], path: "Tests/FileFuzz",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "apus-file-fuzz", dependencies: ["ApusBase", "FileFuzz"],
+            path: "Tests/FileFuzzProgram", swiftSettings: strict),
+        tests("ApusFormatsTests", ["ApusBase", "ApusFormats", "FileFuzz"], data: ["Goldens"]),
         tests("ApusShardTests", ["ApusBase", "ApusShard"]),
         tests(
             "ApusTensorTests", ["ApusBase", "ApusTensor", "ApusTestSupport"], data: ["Fixtures"]),

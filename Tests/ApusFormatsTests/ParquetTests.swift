@@ -44,26 +44,4 @@ import Testing
         let whole = try bytes(golden("parquet/snappy.parquet"))
         #expect(try problem(Array(whole.dropLast(100))) != "no error")
     }
-
-    @Test(arguments: ways) func damagedFilesAreRefusedOrRead(way: String) throws {
-        let original = try bytes(golden("parquet/\(way).parquet"))
-        let folder = try TemporaryFolder()
-        var random = SplitMix64(seed: 5)
-        var refused = 0
-        for _ in 0..<60 {
-            var content = original
-            for _ in 0..<Int.random(in: 1...3, using: &random) {
-                let position = Int.random(in: 4..<content.count - 8, using: &random)
-                content[position] = UInt8.random(in: 0...255, using: &random)
-            }
-            let path = try folder.write("f.parquet", content)
-            do throws(FileError) {
-                let file = try ParquetFile(path: path)
-                for group in file.rowGroups.indices { _ = try file.rows(ofGroup: group) }
-            } catch {
-                refused += 1
-            }
-        }
-        #expect(refused > 5)
-    }
 }
