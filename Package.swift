@@ -66,6 +66,7 @@ let package = Package(
         library("ApusNN", ["ApusBase", "ApusTensor"]),
         library("ApusZeRO", ["ApusBase", "ApusShard", "ApusTensor", "ApusComm", "ApusOptim"]),
         library("ApusTokenizer", ["ApusBase", "ApusFormats"]),
+        library("ApusCheckpoint", ["ApusBase", "ApusFormats", "CApusHost"]),
 
         // Families.
         library("ApusModels", ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN"]),
@@ -132,6 +133,7 @@ let package = Package(
         tests(
             "ApusModelsTests",
             ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN", "ApusModels", "ApusTestSupport"], data: ["Fixtures"]),
+        tests("ApusCheckpointTests", ["ApusBase", "ApusFormats", "ApusCheckpoint"]),
         tests("ApusDataTests", ["ApusBase", "ApusFormats", "ApusTokenizer", "ApusData"]),
         tests(
             "ApusTrainTests",

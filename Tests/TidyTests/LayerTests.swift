@@ -17,6 +17,8 @@ import Testing
         // Never ApusNN: other front ends can drive the engine.
         "ApusZeRO": ["ApusBase", "ApusShard", "ApusTensor", "ApusComm", "ApusOptim"],
         "ApusTokenizer": ["ApusBase", "ApusFormats", "CApusHost"],
+        // No libtorch, and never the engine: it takes slices of plain memory.
+        "ApusCheckpoint": ["ApusBase", "ApusFormats", "CApusHost"],
         "ApusModels": ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN"],
         "ApusData": ["ApusBase", "ApusFormats", "ApusTokenizer", "CApusHost"],
         "ApusTrain": [

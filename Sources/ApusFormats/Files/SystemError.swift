@@ -1,4 +1,4 @@
-internal import ApusBase
+public import ApusBase
 
 #if canImport(Glibc)
     internal import Glibc
@@ -8,7 +8,7 @@ internal import ApusBase
 
 extension FileError {
     /// The failure of a system call on `path`, with the causes that people meet spelled out.
-    static func system(_ path: String, _ action: String, code: Int32) -> FileError {
+    public static func system(_ path: String, _ action: String, code: Int32) -> FileError {
         let words = String(cString: strerror(code))
         let advice = advice(code)
         return FileError(

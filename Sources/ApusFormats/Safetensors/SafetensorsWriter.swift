@@ -1,7 +1,6 @@
 public import ApusBase
 
-/// Writes a safetensors file, byte for byte as the reference implementation lays it out: tensors by
-/// dtype (widest first), then by name; a compact header padded with spaces to a multiple of eight.
+/// Writes a safetensors file as ``SafetensorsLayout`` lays it out.
 ///
 /// Tensors are declared first and then written in any order, in pieces, so that none need be in
 /// memory whole. The file appears under its name when ``finish()`` returns. For one thread at a
@@ -37,54 +36,14 @@ public final class SafetensorsWriter {
     public init(
         path: String, tensors: [Tensor], metadata: [String: String] = ["format": "pt"]
     ) throws(FileError) {
-        let ordered = Self.order(tensors)
-        let header = Self.header(ordered, metadata)
-        var offset = 8 + header.count
-        for tensor in ordered {
-            let old = progress.updateValue(
-                Progress(tensor: tensor, offset: offset), forKey: ByteKey(tensor.name))
-            precondition(old == nil, "SafetensorsWriter: tensor \(tensor.name) is declared twice")
-            offset += tensor.byteCount
+        let layout = SafetensorsLayout(tensors, metadata: metadata)
+        for (tensor, offset) in zip(layout.tensors, layout.offsets) {
+            progress[ByteKey(tensor.name)] = Progress(tensor: tensor, offset: offset)
         }
         self.path = path
-        names = ordered.map(\.name)
-        output = try OutputFile(path: path, expectedSize: offset)
-        let length = UInt64(header.count).littleEndian
-        let beginning = withUnsafeBytes(of: length) { Array($0) } + header
-        try write(beginning, at: 0)
-    }
-
-    static func order(_ tensors: [Tensor]) -> [Tensor] {
-        tensors.sorted { left, right in
-            if left.dtype != right.dtype { return left.dtype.order > right.dtype.order }
-            return left.name.utf8.lexicographicallyPrecedes(right.name.utf8)
-        }
-    }
-
-    private static func header(_ tensors: [Tensor], _ metadata: [String: String]) -> [UInt8] {
-        var header = JSONObject()
-        if !metadata.isEmpty {
-            var object = JSONObject()
-            // The reference writes a hash table's order; sorted, the same input gives the same
-            // file.
-            for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
-                object[key] = .string(value)
-            }
-            header["__metadata__"] = .object(object)
-        }
-        var offset = 0
-        for tensor in tensors {
-            let end = offset + tensor.byteCount
-            header[tensor.name] = [
-                "dtype": .string(tensor.dtype.rawValue),
-                "shape": .array(tensor.shape.map { .integer($0) }),
-                "data_offsets": .array([.integer(offset), .integer(end)]),
-            ]
-            offset = end
-        }
-        var bytes = Array(JSON.object(header).text(.compact).utf8)
-        while bytes.count % 8 != 0 { bytes.append(UInt8(ascii: " ")) }
-        return bytes
+        names = layout.tensors.map(\.name)
+        output = try OutputFile(path: path, expectedSize: layout.byteCount)
+        try write(layout.beginning, at: 0)
     }
 
     private func write(_ bytes: [UInt8], at offset: Int) throws(FileError) {

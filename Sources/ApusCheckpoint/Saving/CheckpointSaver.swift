@@ -1,0 +1,215 @@
+internal import ApusBase
+internal import ApusFormats
+
+/// All that one rank hands over for a checkpoint.
+public struct CheckpointContent {
+    /// Optimizer steps that were taken; the same on all ranks.
+    public var step: Int
+    /// What the best checkpoint is chosen by.
+    public var metric: Double?
+    /// Together the slices of all ranks are every tensor of the state.
+    public var slices: [StateSlice]
+    /// Texts that this rank writes; names differ between ranks.
+    public var documents: [CheckpointDocument]
+
+    public init(
+        step: Int, metric: Double? = nil, slices: [StateSlice], documents: [CheckpointDocument]
+    ) {
+        self.step = step
+        self.metric = metric
+        self.slices = slices
+        self.documents = documents
+    }
+}
+
+/// Saves checkpoints as transactions of all ranks: a checkpoint is there whole, or not at all.
+///
+/// Every rank calls the same functions in the same order. Saved in the background, training goes on
+/// after a copy in memory; then ``poll()`` at every step boundary moves the save along. What fails
+/// is thrown on all ranks by whatever is called next; the state in memory is untouched by it.
+public final class CheckpointSaver {
+    public struct Options: Sendable {
+        public var retention = Retention()
+        public var isAsynchronous = false
+
+        public init() {}
+    }
+
+    private let directory: CheckpointDirectory
+    private let peers: any CheckpointPeers
+    private let options: Options
+    private let copy = HostCopy()
+    private var pending: PendingSave?
+    /// The newest complete checkpoint of this run.
+    public private(set) var lastSaved: String?
+
+    public init(
+        _ directory: CheckpointDirectory, peers: any CheckpointPeers, options: Options = Options()
+    ) {
+        self.directory = directory
+        self.peers = peers
+        self.options = options
+    }
+
+    /// Saves, or begins to; a save that is still under way is waited for first.
+    public func save(_ content: CheckpointContent) throws {
+        try finish()
+        let share = content.slices.ownShare
+        let save = try begin(content, bytes: share.reduce(0) { $0 + $1.memory.count })
+        pending = save
+        let writer = PartWriter(
+            folder: save.folder, id: save.id, rank: peers.rank, rankCount: peers.worldSize,
+            storage: directory.storage)
+        let documents = content.documents
+        if options.isAsynchronous {
+            copy.fill(from: share)
+            let copy = copy
+            save.task = BackgroundTask { .part { try writer.write(copy.slices, documents) } }
+        } else {
+            save.status = .part { try writer.write(share, documents) }
+            try finish()
+        }
+    }
+
+    /// Moves a save in the background along, without waiting for the disk.
+    public func poll() throws {
+        guard pending != nil else { return }
+        try advance(waits: false)
+    }
+
+    /// Returns when no save is under way any more.
+    public func finish() throws {
+        while pending != nil { try advance(waits: true) }
+    }
+
+    /// Checks the space and makes the folder; tells all ranks its name.
+    private func begin(_ content: CheckpointContent, bytes: Int) throws -> PendingSave {
+        let name = CheckpointNames.checkpoint(content.step)
+        let folder = FilePaths.join(directory.path, name + CheckpointNames.saving)
+        let claims = try peers.gather { [.integer(content.step), .integer(bytes)] }
+        let steps = Set(claims.compactMap { $0.arrayValue?.first?.intValue })
+        guard steps.count == 1 else {
+            throw CheckpointError("the ranks save different steps: \(steps.sorted())")
+        }
+        let total = claims.reduce(0) { $0 + ($1.arrayValue?.last?.intValue ?? 0) }
+        let id = try peers.onFirstRank {
+            try FreeSpace.check(directory.path, for: name, needs: total)
+            if FilePaths.isFolder(folder) { try directory.storage.removeTree(folder) }
+            try directory.storage.createFolder(folder)
+            return .string(UInt64.random(in: 0...UInt64.max).hex)
+        }
+        return PendingSave(
+            folder: folder, id: id.stringValue ?? "", step: content.step, metric: content.metric)
+    }
+
+    private func advance(waits: Bool) throws {
+        guard let save = pending else { return }
+        let own = save.currentStatus(waits: waits)
+        let statuses = try peers.gather(own.bytes).map { try SaveTransaction.Status($0) }
+        switch save.transaction.handle(statuses) {
+        case .wait: return
+        case .commit(let parts): startCommit(save, parts)
+        case .finish:
+            pending = nil
+            lastSaved = String(save.folder.dropLast(CheckpointNames.saving.count))
+        case .discard(let failure):
+            pending = nil
+            _ = try peers.onFirstRank {
+                try directory.storage.removeTree(save.folder)
+                return .null
+            }
+            throw failure.error
+        case .abandon(let failure):
+            pending = nil
+            throw failure.error
+        }
+    }
+
+    /// Rank 0 alone has something to do; the others are done at once.
+    private func startCommit(_ save: PendingSave, _ parts: [PartReport]) {
+        save.task = nil
+        save.status = .done(.null)
+        guard peers.rank == 0 else { return }
+        let commit = CommitWork(
+            folder: save.folder, id: save.id, step: save.step, metric: save.metric, parts: parts,
+            retention: options.retention, directory: directory.path, storage: directory.storage)
+        if options.isAsynchronous {
+            save.status = nil
+            save.task = BackgroundTask { commit.status }
+        } else {
+            save.status = commit.status
+        }
+    }
+}
+
+/// A save that is under way.
+private final class PendingSave {
+    let folder: String
+    let id: String
+    let step: Int
+    let metric: Double?
+    var transaction = SaveTransaction()
+    /// The present task's result, or the task.
+    var status: SaveTransaction.Status?
+    var task: BackgroundTask<SaveTransaction.Status>?
+
+    init(folder: String, id: String, step: Int, metric: Double?) {
+        self.folder = folder
+        self.id = id
+        self.step = step
+        self.metric = metric
+    }
+
+    func currentStatus(waits: Bool) -> SaveTransaction.Status {
+        if let status { return status }
+        guard let task else { preconditionFailure("a save without a task") }
+        return waits ? task.wait() : task.value ?? .busy
+    }
+}
+
+/// What rank 0 does once every part is on the disk.
+private struct CommitWork: Sendable {
+    let folder: String
+    let id: String
+    let step: Int
+    let metric: Double?
+    let parts: [PartReport]
+    let retention: Retention
+    let directory: String
+    let storage: any CheckpointStorage
+
+    var status: SaveTransaction.Status {
+        do {
+            try run()
+            return .done(.null)
+        } catch {
+            return .failed("\(error)")
+        }
+    }
+
+    private func run() throws {
+        let manifest = try Manifest(id: id, step: step, metric: metric, parts: parts)
+        let path = FilePaths.join(folder, CheckpointNames.manifest)
+        try storage.write(Array(manifest.text.utf8), to: path)
+        try storage.syncFolder(folder)
+        let saving = FilePaths.name(of: folder)
+        let there = try Retention.candidates(in: directory)
+        let steps = Commit.steps(
+            saving: saving, exists: there.contains { $0.step == step },
+            expired: retention.expired(
+                there.filter { $0.step != step } + [.init(step: step, metric: metric)],
+                newest: step
+            ).map { CheckpointNames.checkpoint($0) })
+        try FolderChanges(folder: directory, storage: storage).perform(steps)
+    }
+}
+
+extension SaveTransaction.Status {
+    fileprivate static func part(_ write: () throws -> PartReport) -> Self {
+        do {
+            return .done(try write().json)
+        } catch {
+            return .failed("\(error)")
+        }
+    }
+}
