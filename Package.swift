@@ -133,7 +133,12 @@ let package = Package(
         tests(
             "ApusModelsTests",
             ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN", "ApusModels", "ApusTestSupport"], data: ["Fixtures"]),
-        tests("ApusCheckpointTests", ["ApusBase", "ApusFormats", "ApusCheckpoint"]),
+        .executableTarget(
+            name: "apus-checkpoint-probe", dependencies: ["ApusBase", "ApusFormats", "ApusCheckpoint"],
+            path: "Tests/CheckpointProbe", swiftSettings: strict),
+        tests(
+            "ApusCheckpointTests",
+            ["ApusBase", "ApusFormats", "ApusCheckpoint", "apus-checkpoint-probe"]),
         tests("ApusDataTests", ["ApusBase", "ApusFormats", "ApusTokenizer", "ApusData"]),
         tests(
             "ApusTrainTests",

@@ -32,7 +32,8 @@ extension CheckpointPeers {
         let all = try gather(Array(message.text(.compact).utf8)).map { try JSON.parse($0) }
         if case .failure(let error) = own { throw error }
         if let failed = all.firstIndex(where: { $0["failure"] != nil }) {
-            throw RankFailure(rank: failed, message: all[failed]["failure"]?.stringValue ?? "").error
+            let message = all[failed]["failure"]?.stringValue ?? "it did not say why"
+            throw RankFailure(rank: failed, message: message).error
         }
         return all.map { $0["value"] ?? .null }
     }

@@ -105,7 +105,8 @@ import Testing
     /// next one succeeds from the same state.
     @Test(arguments: [false, true])
     func aFailingDisk(_ isAsynchronous: Bool) throws {
-        for operation in 0..<8 {
+        // The folder, two files of each rank, the manifest.
+        for operation in 0..<16 {
             let storage = FailingStorage(at: operation, while: "checkpoint-2.saving")
             try World.run(2) { [folder] peers in
                 var options = CheckpointSaver.Options()
@@ -171,6 +172,7 @@ final class FailingStorage: CheckpointStorage, @unchecked Sendable {
     func rename(_ path: String, to new: String) throws(FileError) {
         try disk.rename(path, to: new)
     }
+    func syncFile(_ path: String) throws(FileError) { try disk.syncFile(path) }
     func syncFolder(_ path: String) throws(FileError) { try disk.syncFolder(path) }
     func removeFile(_ path: String) throws(FileError) { try disk.removeFile(path) }
     func removeFolder(_ path: String) throws(FileError) { try disk.removeFolder(path) }

@@ -27,7 +27,7 @@ import Testing
                 == .discard(RankFailure(rank: 1, message: "full")))
     }
 
-    @Test func aFailedCommitIsLeftForTheNextStart() {
+    @Test func aFailedCommitIsToldFromAFailedPart() {
         var transaction = SaveTransaction()
         _ = transaction.handle([.done(report)])
         #expect(
@@ -56,7 +56,7 @@ import Testing
         let steps = Commit.recovery(names) { $0 == "checkpoint-3.saving" }
         #expect(
             steps == [
-                .remove("checkpoint-2.saving"),
+                .remove("checkpoint-2.saving"), .seal("checkpoint-3.saving"),
                 .rename("checkpoint-3.saving", to: "checkpoint-3"), .sync,
                 .announce("checkpoint-3"), .remove("checkpoint-4.deleting"),
             ])

@@ -1,5 +1,5 @@
 public import ApusBase
-public import ApusFormats
+internal import ApusFormats
 internal import CApusHost
 
 #if canImport(Glibc)
@@ -15,6 +15,8 @@ public protocol CheckpointStorage: Sendable {
     /// A new file of known size, to be written from its beginning.
     func createFile(_ path: String, byteCount: Int) throws(FileError) -> any CheckpointFile
     func rename(_ path: String, to new: String) throws(FileError)
+    /// Makes a file's content durable.
+    func syncFile(_ path: String) throws(FileError)
     /// Makes the names in a folder durable.
     func syncFolder(_ path: String) throws(FileError)
     func removeFile(_ path: String) throws(FileError)
@@ -70,6 +72,13 @@ public struct DiskStorage: CheckpointStorage {
             let status = Darwin.rename(path, new)
         #endif
         try check(status, path, "rename it to \(new)")
+    }
+
+    public func syncFile(_ path: String) throws(FileError) {
+        let descriptor = open(path, O_RDWR | O_CLOEXEC)
+        try check(descriptor, path, "open the file")
+        defer { close(descriptor) }
+        try check(fsync(descriptor), path, "write the file to disk")
     }
 
     public func syncFolder(_ path: String) throws(FileError) {

@@ -186,11 +186,10 @@ extension Manifest.TensorRecord {
             "shape": .array(shape.map { .integer($0) }),
             "slices": .array(
                 slices.map { slice in
-                    [
+                    let bounds = [slice.elements.lowerBound, slice.elements.upperBound]
+                    return [
                         "file": .integer(slice.file), "offset": .integer(slice.offset),
-                        "elements": [
-                            .integer(slice.elements.lowerBound), .integer(slice.elements.upperBound),
-                        ],
+                        "elements": .array(bounds.map { .integer($0) }),
                     ]
                 }),
         ]

@@ -6,22 +6,17 @@ internal import Synchronization
     internal import Darwin
 #endif
 
-/// A function that runs on a thread of its own.
+/// A function that runs on a thread of its own; whoever lets go of the task waits for its end.
 ///
-/// `@unchecked Sendable`: the thread's handle is only used by the owner; the result is under a
-/// lock.
-final class BackgroundTask<Value: Sendable>: @unchecked Sendable {
-    private let outcome = Mutex<Value?>(nil)
-    private let body: @Sendable () -> Value
+/// For one owner: only the outcome is shared with the thread.
+final class BackgroundTask<Value: Sendable> {
+    private let outcome = Outcome<Value>()
     private var thread = pthread_t()
     private var isJoined = false
 
     init(_ body: @escaping @Sendable () -> Value) {
-        self.body = body
-        let context = Unmanaged.passRetained(Start { [unowned self] in
-            let value = self.body()
-            outcome.withLock { $0 = value }
-        }).toOpaque()
+        let outcome = outcome
+        let context = Unmanaged.passRetained(Start { outcome.set(body()) }).toOpaque()
         let failure = pthread_create(&thread, nil, { context in
             let raw: UnsafeMutableRawPointer? = context
             Unmanaged<Start>.fromOpaque(raw!).takeRetainedValue().run()
@@ -30,19 +25,30 @@ final class BackgroundTask<Value: Sendable>: @unchecked Sendable {
         precondition(failure == 0, "no thread to write a checkpoint: \(failure)")
     }
 
-    deinit { if !isJoined { pthread_join(thread, nil) } }
+    deinit { join() }
 
     /// Nil while it runs.
-    var value: Value? { outcome.withLock { $0 } }
+    var value: Value? { outcome.value }
 
     func wait() -> Value {
-        if !isJoined {
-            pthread_join(thread, nil)
-            isJoined = true
-        }
+        join()
         guard let value else { preconditionFailure("a background task without a result") }
         return value
     }
+
+    private func join() {
+        guard !isJoined else { return }
+        isJoined = true
+        pthread_join(thread, nil)
+    }
+}
+
+private final class Outcome<Value: Sendable>: Sendable {
+    private let held = Mutex<Value?>(nil)
+
+    var value: Value? { held.withLock { $0 } }
+
+    func set(_ value: Value) { held.withLock { $0 = value } }
 }
 
 private final class Start: Sendable {

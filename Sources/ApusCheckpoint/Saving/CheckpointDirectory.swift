@@ -28,6 +28,14 @@ public final class CheckpointDirectory {
         recovered = (notes.arrayValue ?? []).compactMap(\.stringValue)
     }
 
+    /// Removes what a failed save left.
+    func discard(_ folder: String, _ peers: any CheckpointPeers) throws {
+        _ = try peers.onFirstRank {
+            if FilePaths.isFolder(folder) { try storage.removeTree(folder) }
+            return .null
+        }
+    }
+
     private static func recover(
         _ path: String, _ storage: any CheckpointStorage
     ) throws(FileError) -> [String] {
@@ -41,7 +49,7 @@ public final class CheckpointDirectory {
                 "\(new) was complete but for its name"
             case .remove(let name) where name.hasSuffix(CheckpointNames.saving):
                 "\(name), which a run that was killed left unfinished, was removed"
-            case .rename, .remove, .sync, .announce: nil
+            case .rename, .remove, .sync, .seal, .announce: nil
             }
         }
     }

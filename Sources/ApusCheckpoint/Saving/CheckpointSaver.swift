@@ -112,15 +112,10 @@ public final class CheckpointSaver {
         case .finish:
             pending = nil
             lastSaved = String(save.folder.dropLast(CheckpointNames.saving.count))
-        case .discard(let failure):
+        case .discard(let failure), .abandon(let failure):
             pending = nil
-            _ = try peers.onFirstRank {
-                try directory.storage.removeTree(save.folder)
-                return .null
-            }
-            throw failure.error
-        case .abandon(let failure):
-            pending = nil
+            // Should this fail too, the next start clears up; the first failure is the one to tell.
+            _ = Result { try directory.discard(save.folder, peers) }
             throw failure.error
         }
     }

@@ -6,6 +6,8 @@ enum FolderStep: Sendable, Hashable {
     case rename(String, to: String)
     /// Makes the names so far durable.
     case sync
+    /// Makes the manifest of a folder durable, and the names in it.
+    case seal(String)
     /// Lets `latest` name a checkpoint.
     case announce(String)
     /// Removes a folder with everything in it.
@@ -52,6 +54,7 @@ enum Commit {
             // Something of that name may have been set aside already.
             let aside = final + CheckpointNames.deleting
             if isThere, names.contains(aside) { steps.append(.remove(aside)) }
+            steps.append(.seal(name))
             steps += Self.steps(saving: name, exists: isThere, expired: [])
         }
         let removed = steps.compactMap { if case .remove(let name) = $0 { name } else { nil } }
@@ -75,6 +78,9 @@ struct FolderChanges {
             switch step {
             case .rename(let old, let new): try storage.rename(path(old), to: path(new))
             case .sync: try storage.syncFolder(folder)
+            case .seal(let name):
+                try storage.syncFile(FilePaths.join(path(name), CheckpointNames.manifest))
+                try storage.syncFolder(path(name))
             case .announce(let name): try announce(name)
             case .remove(let name): try storage.removeTree(path(name))
             }

@@ -18,7 +18,7 @@ final class FolderLock {
         guard descriptor >= 0 else {
             throw FileError.system(path, "create the file that locks the folder", code: errno)
         }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        guard lockSoon() else {
             throw FileError(
                 folder, "another job saves its checkpoints here",
                 likelyCause: "two runs share an output_dir, or an earlier run still ends",
@@ -27,4 +27,13 @@ final class FolderLock {
     }
 
     deinit { close(descriptor) }
+
+    /// A process that ends, or one that it was just starting, may hold the lock a moment longer.
+    private func lockSoon() -> Bool {
+        for _ in 0..<20 {
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
+            usleep(50_000)
+        }
+        return false
+    }
 }

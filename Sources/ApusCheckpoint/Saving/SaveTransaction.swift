@@ -23,7 +23,7 @@ struct SaveTransaction: Sendable {
         case discard(RankFailure)
         /// The checkpoint is complete.
         case finish
-        /// The commit failed: what stands on the disk is found and dealt with at the next start.
+        /// The commit failed, before or after the checkpoint got its name.
         case abandon(RankFailure)
     }
 
