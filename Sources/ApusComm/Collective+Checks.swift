@@ -126,7 +126,3 @@ extension Collective {
 
     private static func of(_ label: String?) -> String { label.map { " (\($0))" } ?? "" }
 }
-
-extension DType {
-    fileprivate var isHalf: Bool { self == .bfloat16 || self == .float16 }
-}

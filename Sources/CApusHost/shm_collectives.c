@@ -128,7 +128,7 @@ static void reduce_chunk(const plan *p, uint64_t t, size_t from, size_t to, void
     for (int32_t rank = 0; rank < p->group->world; rank++)
         sources[rank] = source_slice(p, rank, t, p->group->rank) + from * p->element;
     apus_reduce_sources(sources, p->group->world, out, to - from, p->call->dtype,
-                        p->call->result, p->call->reduction);
+                        p->call->result, p->call->reduction, p->group->world);
 }
 
 static void combine_reduction(const plan *p, uint64_t t) {

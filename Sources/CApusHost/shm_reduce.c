@@ -71,7 +71,8 @@ static inline __attribute__((always_inline)) uint16_t to_float16(float value) {
 
 #define REDUCER(NAME, STORED, WIDE, RESULT, LOAD, STORE)                                     \
     VECTORISED static void NAME(const void *const *sources, int32_t source_count, void *out, \
-                                size_t count, apus_shm_reduction reduction) {                \
+                                size_t count, apus_shm_reduction reduction,                  \
+                                int32_t divisor) {                                           \
         typedef STORED stored;                                                               \
         WIDE sum[BLOCK];                                                                     \
         for (size_t start = 0; start < count; start += BLOCK) {                              \
@@ -87,7 +88,7 @@ static inline __attribute__((always_inline)) uint16_t to_float16(float value) {
             }                                                                                \
             RESULT *target = (RESULT *)out + start;                                          \
             if (reduction == APUS_SHM_AVERAGE) {                                             \
-                for (size_t i = 0; i < block; i++) sum[i] /= (WIDE)source_count;             \
+                for (size_t i = 0; i < block; i++) sum[i] /= (WIDE)divisor;                  \
             }                                                                                \
             for (size_t i = 0; i < block; i++) target[i] = STORE(sum[i]);                    \
         }                                                                                    \
@@ -97,7 +98,9 @@ static inline __attribute__((always_inline)) uint16_t to_float16(float value) {
 // max keep it.
 #define INTEGER_REDUCER(NAME, STORED, UNSIGNED)                                              \
     VECTORISED static void NAME(const void *const *sources, int32_t source_count, void *out, \
-                                size_t count, apus_shm_reduction reduction) {                \
+                                size_t count, apus_shm_reduction reduction,                  \
+                                int32_t divisor) {                                           \
+        (void)divisor; /* there is no average of integers */                                 \
         typedef STORED stored;                                                               \
         stored sum[BLOCK];                                                                   \
         for (size_t start = 0; start < count; start += BLOCK) {                              \
@@ -164,7 +167,7 @@ size_t apus_shm_dtype_size(apus_shm_dtype dtype) {
 }
 
 typedef void (*reducer)(const void *const *sources, int32_t source_count, void *out, size_t count,
-                        apus_shm_reduction reduction);
+                        apus_shm_reduction reduction, int32_t divisor);
 
 static reducer reducer_of(apus_shm_dtype dtype, bool widens) {
     switch (dtype) {
@@ -184,7 +187,7 @@ static reducer reducer_of(apus_shm_dtype dtype, bool widens) {
 
 void apus_reduce_sources(const void *const *sources, int32_t source_count, void *out, size_t count,
                          apus_shm_dtype dtype, apus_shm_dtype result,
-                         apus_shm_reduction reduction) {
+                         apus_shm_reduction reduction, int32_t divisor) {
     bool widens = dtype != result;
     bool is_pair = source_count == 2 && reduction == APUS_SHM_SUM;
     if (is_pair && dtype == APUS_SHM_FLOAT32)
@@ -194,5 +197,5 @@ void apus_reduce_sources(const void *const *sources, int32_t source_count, void 
     else if (is_pair && dtype == APUS_SHM_BFLOAT16)
         add_bfloat16(sources[0], sources[1], out, count);
     else
-        reducer_of(dtype, widens)(sources, source_count, out, count, reduction);
+        reducer_of(dtype, widens)(sources, source_count, out, count, reduction, divisor);
 }

@@ -19,6 +19,8 @@ struct Probe {
     var port = freePort()
     /// The ranks to start; nil for all.
     var ranks: [Int]?
+    /// Ranks of each of several pretended hosts; nil for one host.
+    var localSize: Int?
     var variables: [String: String] = [:]
 
     /// Starts the ranks, waits for all and returns how each ended.
@@ -44,6 +46,10 @@ struct Probe {
             "MASTER_PORT": "\(port)", "APUS_COMM_BACKEND": backend, "OMP_NUM_THREADS": "1",
             "APUS_COMM_TIMEOUT": "\(timeoutSeconds)",
         ]) { own, _ in own }
+        if let localSize {
+            environment["LOCAL_WORLD_SIZE"] = "\(localSize)"
+            environment["LOCAL_RANK"] = "\(rank % localSize)"
+        }
         for name in ["PATH", "LD_LIBRARY_PATH", "HOME"] {
             if let value = getenv(name) { environment[name] = String(cString: value) }
         }

@@ -2,6 +2,7 @@
 //
 //   apus-comm-probe conform
 //   apus-comm-probe bits              prints a digest of sums of uneven numbers
+//   apus-comm-probe order             checks in which order two hosts of two ranks sum
 //   apus-comm-probe <fault> RANK      fault: kill, skip, size, fail, leave
 //   apus-comm-probe late RANK SECONDS
 //
@@ -55,8 +56,33 @@ func digestOfSums(_ group: any ProcessGroup) throws -> [Int] {
     }
 }
 
+struct OtherOrder: Error {
+    let size: Int
+    let dtype: DType
+}
+
+/// On two hosts of two ranks: (0 + 1) + (2 + 3) in fp32, whatever the sizes.
+func checkOrderOfSums(_ group: any ProcessGroup) throws {
+    for dtype in [DType.float32, .bfloat16] {
+        for size in [1000, 100_004] {
+            let index = Tensor.arange(0, Double(size), dtype: .float64)
+            let parts = (0..<4).map { (index * (1.1 + Double($0))).sin().to(dtype) }
+            let wide = parts.map { $0.to(.float32) }
+            let sum = (wide[0] + wide[1]) + (wide[2] + wide[3])
+            let whole = parts[group.rank].to(dtype, copy: true)
+            let shard = Tensor.zeros([size / 4])
+            try group.reduceScatter(whole, into: shard, label: "order")
+            try group.allReduce(whole, label: "order")
+            let own = sum.slice(0, (group.rank * size / 4)..<((group.rank + 1) * size / 4))
+            guard whole.doubles() == sum.to(dtype).doubles(), shard.doubles() == own.doubles()
+            else { throw OtherOrder(size: size, dtype: dtype) }
+        }
+    }
+}
+
 func run(_ group: any ProcessGroup) throws {
     let arguments = CommandLine.arguments
+    if arguments.last == "order" { return try checkOrderOfSums(group) }
     if arguments.last == "bits" {
         print(try digestOfSums(group))
         return

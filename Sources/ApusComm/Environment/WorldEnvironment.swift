@@ -3,7 +3,7 @@ internal import ApusBase
 /// This process's place among all processes of a job, from the variables that launchers set.
 public struct WorldEnvironment: Sendable, Hashable {
     public enum Backend: String, Sendable, CaseIterable {
-        /// Shared memory where all ranks are on one host, else Gloo.
+        /// Shared memory inside hosts, Gloo between them.
         case automatic = "auto"
         case sharedMemory = "shared-memory"
         case gloo
@@ -41,7 +41,7 @@ public struct WorldEnvironment: Sendable, Hashable {
         guard worldSize > 1 else { return }
         masterAddress = try reader.requiredText("MASTER_ADDR")
         masterPort = try reader.required("MASTER_PORT", 1...65_535)
-        let isLocal = Self.loopbackNames.contains(masterAddress)
+        let isLocal = hasLoopbackMaster
         localWorldSize =
             try reader.optional("LOCAL_WORLD_SIZE", 1...worldSize) ?? (isLocal ? worldSize : 1)
         let impliedRank = isLocal ? rank : 0
@@ -50,6 +50,9 @@ public struct WorldEnvironment: Sendable, Hashable {
 
     /// All ranks are processes of one host.
     public var isOneHost: Bool { localWorldSize == worldSize }
+
+    /// The ranks meet at an address that only processes of one machine can mean.
+    var hasLoopbackMaster: Bool { Self.loopbackNames.contains(masterAddress) }
 
     private static let loopbackNames: Set<String> = ["127.0.0.1", "localhost", "::1"]
 }

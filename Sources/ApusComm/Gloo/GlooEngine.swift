@@ -10,25 +10,24 @@ internal import Synchronization
 ///
 /// `@unchecked Sendable`: the worker executes one operation at a time, and `run` drains it first,
 /// so everything but the failure is used by one thread after the other.
-final class GlooEngine: @unchecked Sendable {
+final class GlooEngine: CollectiveExecutor, @unchecked Sendable {
     let rank: Int
     let globalRanks: [Int]
     let timeoutSeconds: Double
     private let pointer: OpaquePointer
-    private let board: RankBoard
-    private let comparesCalls: Bool
+    /// nil: a larger group compares calls and explains failures.
+    private let board: RankBoard?
     private let firstFailure = Mutex<CommError?>(nil)
     private var isReleased = false
 
-    private var worldSize: Int { globalRanks.count }
+    var worldSize: Int { globalRanks.count }
 
-    init(_ pointer: OpaquePointer, board: RankBoard, place: GlooPlace, globalRanks: [Int]) {
+    init(_ pointer: OpaquePointer, board: RankBoard?, place: GlooPlace, globalRanks: [Int]) {
         self.pointer = pointer
         self.board = board
         self.rank = place.rank
         self.globalRanks = globalRanks
         self.timeoutSeconds = place.timeoutSeconds
-        self.comparesCalls = place.comparesCalls
     }
 
     var failure: CommError? { firstFailure.withLock { $0 } }
@@ -36,16 +35,16 @@ final class GlooEngine: @unchecked Sendable {
     func execute(_ collective: Collective, _ tag: OperationTag) throws(CommError) {
         if let failure { throw failure }
         let call = CallText(collective, tag)
-        board.enter(call)
+        board?.enter(call)
         do {
-            try compare(call)
+            if board != nil { try compare(call) }
             try run(collective)
         } catch {
-            let explained = error.operation == nil ? explain(error, tag) : error
-            firstFailure.withLock { $0 = explained }
-            throw explained
+            let explained = error.operation == nil ? board?.explain(error, in: tag) : nil
+            firstFailure.withLock { $0 = explained ?? error }
+            throw explained ?? error
         }
-        board.stepOut(call)
+        board?.stepOut(call)
     }
 
     func leave(_ lastWords: String?, hostsStore: Bool) {
@@ -53,7 +52,7 @@ final class GlooEngine: @unchecked Sendable {
         isReleased = true
         let line = lastWords.map { String($0.prefix { $0 != "\n" }) }
         apus_gloo_release(pointer)
-        board.leave(line, afterFailure: failure != nil, hostsStore: hostsStore)
+        board?.leave(line, afterFailure: failure != nil, hostsStore: hostsStore)
     }
 
     // MARK: - On Gloo
@@ -107,7 +106,6 @@ final class GlooEngine: @unchecked Sendable {
     // MARK: - Do all mean the same?
 
     private func compare(_ call: CallText) throws(CommError) {
-        guard comparesCalls else { return }
         switch call.tag.kind {
         case .send:
             _ = try exchange(APUS_GLOO_SEND, peer: call.peer, call.bytes, outputCount: 0)
@@ -143,38 +141,5 @@ final class GlooEngine: @unchecked Sendable {
             code: .mismatched, rank: globalRanks[rank], operation: tag,
             culprit: other.map { globalRanks[$0] }, places: places, timeoutSeconds: timeoutSeconds
         ).error
-    }
-
-    // MARK: - Why did it end?
-
-    private func explain(_ error: CommError, _ tag: OperationTag) -> CommError {
-        let own = RankPlace(rank: rank, presence: .inside, tag: tag, seconds: 0)
-        let known = board.gather(error.code, own: own)
-        let places = known ?? (0..<worldSize).map { peer in
-            if peer == rank { return own }
-            // The store went with the rank that holds it.
-            return RankPlace(
-                rank: peer, presence: peer == 0 ? .dead : .unknown, tag: nil, seconds: 0,
-                isCurrent: false)
-        }
-        let culprit = Self.culprit(among: places, except: rank)
-        let isGone = culprit.map { places[$0].isGone } ?? false
-        return Explanation(
-            code: isGone ? .peerLeft : error.code, rank: globalRanks[rank], operation: tag,
-            culprit: culprit.map { globalRanks[$0] },
-            places: places.map { $0.renamed(globalRanks[$0.rank]) },
-            timeoutSeconds: timeoutSeconds, detail: error.summary
-        ).error
-    }
-
-    /// The rank whose story explains most: last words before a silent death before being elsewhere.
-    static func culprit(among places: [RankPlace], except own: Int) -> Int? {
-        let others = places.filter { $0.rank != own }
-        func first(_ matches: (RankPlace) -> Bool) -> Int? { others.first(where: matches)?.rank }
-        return first { if case .left(.some) = $0.presence { true } else { false } }
-            ?? first { $0.presence == .dead }
-            ?? first { $0.presence == .left(nil) }
-            ?? first { $0.presence != .inside }
-            ?? others.first?.rank
     }
 }

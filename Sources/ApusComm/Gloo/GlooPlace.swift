@@ -16,20 +16,26 @@ struct GlooPlace {
     /// The address or interface to listen on; both nil: what this machine's name resolves to.
     var hostname: String?
     var interface: String?
-    /// Whether ranks compare their calls before each operation: one small message round more.
-    var comparesCalls = true
+    /// Whether the operations are steps of a larger group's, which itself compares what the ranks
+    /// call and explains what goes wrong.
+    var isStep = false
 
     func join(_ store: KeyValueStore, globalRanks: [Int]) throws(CommError) -> GlooProcessGroup {
         try meet(store, globalRanks)
         let pointer = try connect(store, globalRanks)
-        let board = try RankBoard(
-            group: group, rank: rank, worldSize: globalRanks.count, store: store)
+        let board = isStep ? nil : try makeBoard(store, globalRanks)
         let engine = GlooEngine(pointer, board: board, place: self, globalRanks: globalRanks)
         return GlooProcessGroup(engine, place: self, store: store)
     }
 
+    func makeBoard(_ store: KeyValueStore, _ globalRanks: [Int]) throws(CommError) -> RankBoard {
+        try RankBoard(
+            group: group, rank: rank, globalRanks: globalRanks, timeoutSeconds: timeoutSeconds,
+            store: store)
+    }
+
     /// Every rank takes its seat; who is missing at the end is named.
-    private func meet(_ store: KeyValueStore, _ globalRanks: [Int]) throws(CommError) {
+    func meet(_ store: KeyValueStore, _ globalRanks: [Int]) throws(CommError) {
         let own = globalRanks[rank]
         if try store.add("\(group)/seat/\(rank)") > 1 {
             throw CommError(

@@ -21,17 +21,23 @@ final class RankBoard: @unchecked Sendable {
     }
 
     private let group: String
-    private let rank: Int
-    private let worldSize: Int
+    let rank: Int
+    let globalRanks: [Int]
+    let timeoutSeconds: Double
+    private var worldSize: Int { globalRanks.count }
     /// For the thread that executes operations.
     private let store: KeyValueStore
     private let place = Mutex(Own())
     private let publisher = PeriodicThread(milliseconds: 500)
 
-    init(group: String, rank: Int, worldSize: Int, store: KeyValueStore) throws(CommError) {
+    init(
+        group: String, rank: Int, globalRanks: [Int], timeoutSeconds: Double,
+        store: KeyValueStore
+    ) throws(CommError) {
         self.group = group
         self.rank = rank
-        self.worldSize = worldSize
+        self.globalRanks = globalRanks
+        self.timeoutSeconds = timeoutSeconds
         self.store = store
         let connection = try store.clone()
         publisher.start { [weak self] in self?.publish(connection) }
@@ -58,36 +64,49 @@ final class RankBoard: @unchecked Sendable {
 
     /// Publishes that this rank's operation failed and waits a moment for the others' news.
     ///
-    /// - Returns: where all ranks are; nil when the store is gone, and so rank 0.
-    func gather(_ code: CommError.Code, own: RankPlace) -> [RankPlace]? {
+    /// - Returns: where all ranks are, and how it began; nil when the store is gone, and so rank 0.
+    func gather(
+        _ code: CommError.Code, own: RankPlace
+    ) -> (places: [RankPlace], code: CommError.Code)? {
         publisher.stop()
         do {
             try store.set("\(group)/place/\(rank)", place.withLock { $0.text })
-            try store.set("\(group)/failed/\(rank)", "")
+            try store.set("\(group)/failed/\(rank)", code == .timedOut ? Self.timedOut : "")
             // After a time-out the silent ranks are the ones that are elsewhere.
             let silent = code == .timedOut ? [] : try silentRanks()
-            return try (0..<worldSize).map { peer in
-                peer == rank ? own : try read(peer, isDead: silent.contains(peer))
+            let places = try (0..<worldSize).map { peer in
+                peer == rank ? own : try read(peer, isDead: silent?.contains(peer) ?? false)
             }
+            return (places, silent == nil ? .timedOut : code)
         } catch {
             return nil
         }
     }
 
-    /// Who says nothing for two seconds, while everybody alive finds its connections broken.
-    private func silentRanks() throws(CommError) -> Set<Int> {
+    private static let timedOut = "timed out"
+
+    /// Who says nothing for two seconds, while everybody alive finds its connections broken; nil
+    /// when a rank says that it ran out of time and so broke them.
+    private func silentRanks() throws(CommError) -> Set<Int>? {
         var silent = Set(0..<worldSize).subtracting([rank])
         for _ in 0..<40 {
-            for peer in silent where try hasSpoken(peer) { silent.remove(peer) }
+            for peer in silent {
+                if try store.has("\(group)/left/\(peer)") {
+                    silent.remove(peer)
+                } else if let word = try failure(of: peer) {
+                    if word == Self.timedOut { return nil }
+                    silent.remove(peer)
+                }
+            }
             if silent.isEmpty { break }
             usleep(50_000)
         }
         return silent
     }
 
-    private func hasSpoken(_ peer: Int) throws(CommError) -> Bool {
-        if try store.has("\(group)/left/\(peer)") { return true }
-        return try store.has("\(group)/failed/\(peer)")
+    private func failure(of peer: Int) throws(CommError) -> String? {
+        let key = "\(group)/failed/\(peer)"
+        return try store.has(key) ? try store.get(key, timeoutSeconds: 2) : nil
     }
 
     private func read(_ peer: Int, isDead: Bool) throws(CommError) -> RankPlace {

@@ -44,7 +44,7 @@ public final class SingleRankProcessGroup: ProcessGroup {
         var source: UnsafeRawPointer = UnsafeRawPointer(from)
         apus_reduce_sources(
             &source, 1, to, collective.output.elementCount, .init(collective.dtype),
-            .init(collective.resultDtype), APUS_SHM_SUM)
+            .init(collective.resultDtype), APUS_SHM_SUM, 1)
     }
 
     public func subgroup(_ ranks: [Int], name: String) throws(CommError) -> any ProcessGroup {

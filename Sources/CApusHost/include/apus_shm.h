@@ -174,10 +174,10 @@ apus_shm_failure apus_shm_why(apus_shm_group_t group);
 
 // out[i] = reduction over sources of source[k][i], in the order of the sources. bf16 and fp16 in
 // fp32, and rounded once unless `result` is fp32. `out` may be one of the sources if the dtypes are
-// equal.
+// equal. An average divides by `divisor`: more than the sources, where these are sums themselves.
 void apus_reduce_sources(const void *_Nonnull const *_Nonnull sources, int32_t source_count,
                          void *out, size_t count, apus_shm_dtype dtype, apus_shm_dtype result,
-                         apus_shm_reduction reduction);
+                         apus_shm_reduction reduction, int32_t divisor);
 
 #pragma clang assume_nonnull end
 #endif
