@@ -63,7 +63,7 @@ let package = Package(
         library("ApusConfig", ["ApusBase", yams]),
 
         // Engines.
-        library("ApusNN", ["ApusBase", "ApusTensor"]),
+        library("ApusNN", ["ApusBase", "ApusTensor", "CApusHost"]),
         library("ApusZeRO", ["ApusBase", "ApusShard", "ApusTensor", "ApusComm", "ApusOptim"]),
         library("ApusTokenizer", ["ApusBase", "ApusFormats"]),
         library("ApusCheckpoint", ["ApusBase", "ApusFormats", "CApusHost"]),
@@ -125,7 +125,9 @@ let package = Package(
         tests("ApusOptimTests", ["ApusBase", "ApusOptim"], data: ["Fixtures"]),
         tests("ApusLaunchTests", ["ApusBase", "ApusLaunch"]),
         tests("ApusConfigTests", ["ApusBase", "ApusConfig"], data: ["Fixtures"]),
-        tests("ApusNNTests", ["ApusBase", "ApusTensor", "ApusNN", "ApusTestSupport"]),
+        tests(
+            "ApusNNTests", ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN", "ApusTestSupport"],
+            data: ["Fixtures"]),
         tests(
             "ApusZeROTests",
             ["ApusBase", "ApusShard", "ApusTensor", "ApusComm", "ApusOptim", "ApusZeRO", "ApusTestSupport"]),

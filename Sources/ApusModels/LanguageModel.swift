@@ -2,10 +2,15 @@ internal import ApusBase
 public import ApusNN
 public import ApusTensor
 
-/// A decoder that predicts the next token.
+/// A transformer over tokens: a decoder that predicts the next one, or an encoder that predicts
+/// those that are masked.
 public protocol LanguageModel: AnyObject {
     var store: ParameterStore { get }
     var vocabularySize: Int { get }
+    /// Components of a hidden state.
+    var width: Int { get }
+    /// False for encoders, which predict each token at its own place.
+    var predictsNextToken: Bool { get }
     /// The longest sequence that positions exist for; nil when nothing limits it.
     var positionLimit: Int? { get }
     var layerCount: Int { get }
@@ -21,10 +26,19 @@ public protocol LanguageModel: AnyObject {
 
     /// The low-rank update of the head; nil: none.
     var headUpdate: LowRankUpdate? { get }
+
+    /// Hidden states and a weight whose product is the logits before ``logitSoftCap``: what the
+    /// loss multiplies in pieces.
+    func headOperands(_ hidden: Tensor) -> (hidden: Tensor, weight: Tensor)
 }
 
 extension LanguageModel {
     public var logitSoftCap: Double? { nil }
+    public var predictsNextToken: Bool { true }
+
+    public func headOperands(_ hidden: Tensor) -> (hidden: Tensor, weight: Tensor) {
+        headUpdate?.joined(hidden, head) ?? (hidden, head)
+    }
 
     /// Tokens `[batch, length]` -> logits `[batch, length, vocabulary]`.
     public func logits(_ tokens: Tensor, _ context: SequenceContext = SequenceContext()) -> Tensor {
@@ -33,27 +47,33 @@ extension LanguageModel {
 
     /// Hidden states `[..., width]` -> logits `[..., vocabulary]`.
     func logits(ofHidden hidden: Tensor) -> Tensor {
-        let (hidden, weight) = headUpdate?.joined(hidden, head) ?? (hidden, head)
+        let (hidden, weight) = headOperands(hidden)
         let logits = hidden.linear(weight: weight)
         guard let logitSoftCap else { return logits }
         return (logits / logitSoftCap).tanh() * logitSoftCap
     }
 
     /// The sum of the losses of all tokens that have a label, each label belonging to its own
-    /// position: the model predicts label i from the tokens before it.
+    /// position: a decoder predicts label i from the tokens before it.
     ///
     /// - tokens, labels: `[batch, length]` int64; -100 counts nothing
+    /// - weights: `[batch]` for each sample or `[batch, length]` for each label; nil: one
     public func lossSum(
-        tokens: Tensor, labels: Tensor, _ context: SequenceContext = SequenceContext()
+        tokens: Tensor, labels: Tensor, _ context: SequenceContext = SequenceContext(),
+        weights: Tensor? = nil, options: LossOptions = .plain
     ) -> Tensor {
-        let length = tokens.size(1)
-        precondition(length > 1, "lossSum: a sequence of \(length) tokens predicts nothing")
-        let states = hiddenStates(tokens, context).slice(1, 0..<length - 1)
-        let (hidden, weight) = headUpdate?.joined(states, head) ?? (states, head)
-        let targets = labels.slice(1, 1..<length).reshape(-1)
+        let (length, shift) = (tokens.size(1), predictsNextToken ? 1 : 0)
+        precondition(length > shift, "lossSum: a sequence of \(length) tokens predicts nothing")
+        let states = hiddenStates(tokens, context).slice(1, 0..<length - shift)
+        let (hidden, weight) = headOperands(states)
+        let targets = labels.slice(1, shift..<length).reshape(-1)
+        let rowWeights = weights.map { weights in
+            let each = weights.rank == 1 ? weights.unsqueeze(-1) : weights.slice(1, shift..<length)
+            return each.expand([tokens.size(0), length - shift]).reshape(-1)
+        }
         return languageModelLoss(
             hidden: hidden.reshape(-1, hidden.size(-1)), head: weight, labels: targets,
-            softCap: logitSoftCap)
+            weights: rowWeights, options: options, softCap: logitSoftCap)
     }
 }
 
@@ -63,15 +83,30 @@ public struct SequenceContext {
     public var positions: Tensor?
     /// Packed rows: tokens see only tokens of the same number, `[batch, length]`.
     public var documents: Tensor?
+    /// The segment of each token `[batch, length]` (BERT); nil: the first.
+    public var tokenTypes: Tensor?
     /// False for padding keys, `[batch, key length]` bool.
     public var keyIsValid: Tensor?
     /// Keys and values of earlier tokens; new ones are added.
     public var cache: KeyValueCache?
     public var isTraining: Bool
+    /// Noise on the embeddings of a training pass, before the root of their number; 0: none.
+    ///
+    /// Source: Jain et al.: "NEFTune" (2023), algorithm 1.
+    public var embeddingNoise = 0.0
 
     public init(isTraining: Bool = false, cache: KeyValueCache? = nil) {
         self.isTraining = isTraining
         self.cache = cache
+    }
+
+    /// Embeddings `[batch, length, width]` with noise, where this pass wants some.
+    func addingNoise(to embedded: Tensor) -> Tensor {
+        guard isTraining, embeddingNoise > 0 else { return embedded }
+        let bound = embeddingNoise / Double(embedded.size(1) * embedded.size(2)).squareRoot()
+        let noise = embedded.detached().emptyLike()
+        withoutGradient { noise.fillUniformInPlace(-bound..<bound) }
+        return embedded + noise
     }
 
     /// Positions `[batch or 1, length]` of the new tokens.

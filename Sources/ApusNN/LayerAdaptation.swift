@@ -8,6 +8,9 @@ public protocol LayerAdaptation: AnyObject {
     /// - path: as model files name the layer: `model.layers.0.self_attn.q_proj`
     func update(forLayer path: String, kind: LayerKind) -> LowRankOptions?
 
+    /// How the layer's frozen weight is held; nil: as it is.
+    func quantization(ofLayer path: String, kind: LayerKind) -> WeightQuantization?
+
     /// Whether a parameter of the model itself is trained; all others are frozen.
     func trains(_ parameter: String) -> Bool
 }

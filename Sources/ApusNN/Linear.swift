@@ -11,14 +11,17 @@ public struct Linear {
     ) {
         // PyTorch's default: uniform within 1 / sqrt(inputs).
         let bound = Initializer.uniform(bound: 1 / Double(inputs).squareRoot())
-        weight = scope.parameter("weight", [outputs, inputs], initializer ?? bound)
+        weight = scope.linearWeight([outputs, inputs], initializer ?? bound, kind: .linear)
         update = LowRankUpdate(inputs, outputs, kind: .linear, in: scope)
         self.bias = bias ? scope.parameter("bias", [outputs], .zeros) : nil
     }
 
     /// `[..., inputs]` -> `[..., outputs]`.
     public func callAsFunction(_ x: Tensor) -> Tensor {
-        let plain = x.linear(weight: weight.value, bias: bias?.value)
+        let plain =
+            weight.quantized == nil
+            ? x.linear(weight: weight.value, bias: bias?.value)
+            : x.linear(frozen: weight, bias: bias?.value, isTransposed: false)
         guard let update else { return plain }
         return update.linear(x, plain: plain, bias: bias?.value) { weight.value }
     }
@@ -31,13 +34,16 @@ public struct Conv1D {
     private let update: LowRankUpdate?
 
     public init(_ inputs: Int, _ outputs: Int, initializer: Initializer, in scope: Scope) {
-        weight = scope.parameter("weight", [inputs, outputs], initializer)
+        weight = scope.linearWeight([inputs, outputs], initializer, kind: .transposedLinear)
         update = LowRankUpdate(inputs, outputs, kind: .transposedLinear, in: scope)
         bias = scope.parameter("bias", [outputs], .zeros)
     }
 
     public func callAsFunction(_ x: Tensor) -> Tensor {
-        let plain = x.linear(weight: weight.value.transposed, bias: bias.value)
+        let plain =
+            weight.quantized == nil
+            ? x.linear(weight: weight.value.transposed, bias: bias.value)
+            : x.linear(frozen: weight, bias: bias.value, isTransposed: true)
         guard let update else { return plain }
         return update.linear(x, plain: plain, bias: bias.value) { weight.value.transposed }
     }

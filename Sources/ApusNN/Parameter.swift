@@ -8,11 +8,15 @@ public final class Parameter {
     /// How it begins when no file gives its values.
     public let initializer: Initializer
 
+    /// Set for frozen weights that are held in few bits: no engine has them.
+    public let quantized: QuantizedWeight?
+
     private var tensor: Tensor?
 
-    init(spec: ParameterSpec, initializer: Initializer) {
+    init(spec: ParameterSpec, initializer: Initializer, quantized: QuantizedWeight? = nil) {
         self.spec = spec
         self.initializer = initializer
+        self.quantized = quantized
     }
 
     public var name: String { spec.name }
@@ -20,15 +24,17 @@ public final class Parameter {
 
     /// The tensor to compute with. Models are declared first and get memory afterwards, from an
     /// engine or from ``ParameterStore/allocate(dtype:device:)``; reading earlier is a programmer's
-    /// error.
+    /// error. Of a quantised weight it is a fresh copy each time.
     public var value: Tensor {
         get {
+            if let quantized { return quantized.decoded() }
             guard let tensor else {
                 preconditionFailure("parameter \(name) is read before the model was given memory")
             }
             return tensor
         }
         set {
+            precondition(quantized == nil, "parameter \(name) is quantised: encode its values")
             precondition(
                 newValue.shape == shape,
                 "parameter \(name) has shape \(shape), not \(newValue.shape)")

@@ -52,6 +52,17 @@ public struct Scope {
             isTrainable: store.adaptation?.trains(self[name].path) ?? true)
     }
 
+    /// Declares the weight of a linear layer, which may be held in few bits when it is frozen.
+    func linearWeight(_ shape: [Int], _ initializer: Initializer, kind: LayerKind) -> Parameter {
+        guard let format = store.adaptation?.quantization(ofLayer: path, kind: kind) else {
+            return parameter("weight", shape, initializer)
+        }
+        let spec = ParameterSpec(
+            name: self["weight"].path, shape: shape, unit: unit.index, isTrainable: false,
+            decays: true)
+        return store.declareQuantized(spec, initializer, format)
+    }
+
     func declare(
         _ name: String, _ shape: [Int], _ initializer: Initializer, decays: Bool?,
         isTrainable: Bool
@@ -86,7 +97,10 @@ public final class Unit {
 
 /// All parameters of a model in the order of declaration, and its units.
 public final class ParameterStore {
+    /// Those that an engine, or ``allocate(dtype:device:)``, gives memory.
     public private(set) var parameters: [Parameter] = []
+    /// Frozen weights that are held in few bits, on every rank whole.
+    public private(set) var quantized: [Parameter] = []
     public private(set) var units: [Unit] = []
     private var byName: [String: Parameter] = [:]
 
@@ -106,7 +120,12 @@ public final class ParameterStore {
 
     public subscript(name: String) -> Parameter? { byName[name] }
 
-    public var elementCount: Int { parameters.reduce(0) { $0 + $1.spec.elementCount } }
+    public var elementCount: Int {
+        (parameters + quantized).reduce(0) { $0 + $1.spec.elementCount }
+    }
+
+    /// Of all parameters, quantised ones included.
+    public var specs: [ParameterSpec] { (parameters + quantized).map(\.spec) }
 
     func makeUnit(named name: String) -> Unit {
         let unit = Unit(name: name, index: units.count)
@@ -115,10 +134,25 @@ public final class ParameterStore {
     }
 
     func declare(_ spec: ParameterSpec, _ initializer: Initializer) -> Parameter {
-        precondition(byName[spec.name] == nil, "the parameter \(spec.name) is declared twice")
         let parameter = Parameter(spec: spec, initializer: initializer)
         parameters.append(parameter)
-        byName[spec.name] = parameter
+        return register(parameter)
+    }
+
+    func declareQuantized(
+        _ spec: ParameterSpec, _ initializer: Initializer, _ format: WeightQuantization
+    ) -> Parameter {
+        let parameter = Parameter(
+            spec: spec, initializer: initializer,
+            quantized: QuantizedWeight(format, shape: spec.shape))
+        quantized.append(parameter)
+        return register(parameter)
+    }
+
+    private func register(_ parameter: Parameter) -> Parameter {
+        precondition(
+            byName[parameter.name] == nil, "the parameter \(parameter.name) is declared twice")
+        byName[parameter.name] = parameter
         return parameter
     }
 

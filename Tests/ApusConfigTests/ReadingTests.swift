@@ -117,15 +117,15 @@ import Testing
     }
 
     @Test func keysOfAxolotlAreToldFromTypingErrors() {
-        let message = refusal(minimal + "adapter: lora\n")
-        #expect(message.contains("'adapter' is known to axolotl, not supported by Apus yet"))
+        let message = refusal(minimal + "gptq: true\n")
+        #expect(message.contains("'gptq' is known to axolotl, not supported by Apus yet"))
         #expect(!message.contains("unknown key"))
     }
 
     @Test func keysOfAxolotlThatAreOffAreAccepted() throws {
-        let resolved = try load(minimal + "load_in_8bit: false\nwandb_project:\ntf32: no\n")
-        #expect(resolved.inactiveKeys == ["load_in_8bit", "wandb_project", "tf32"])
-        #expect(resolved.explanation.contains("load_in_8bit, wandb_project, tf32"))
+        let resolved = try load(minimal + "gptq: false\nwandb_project:\ntf32: no\n")
+        #expect(resolved.inactiveKeys == ["gptq", "wandb_project", "tf32"])
+        #expect(resolved.explanation.contains("gptq, wandb_project, tf32"))
     }
 
     @Test func allProblemsAreReportedAtOnceInTheOrderOfTheFile() throws {

@@ -130,4 +130,36 @@ import Testing
         #expect(!evaluated.requiresGradient)
         #expect(evaluated.item() == frozen.item())
     }
+
+    /// Label smoothing, z-loss and weights, alone and together, as autograd has them.
+    @Test(arguments: [
+        (0.1, 0.0, false), (0, 1e-2, false), (0.1, 1e-2, false), (0, 0, true), (0.2, 1e-2, true),
+    ] as [(Double, Double, Bool)], [nil, 3.0])
+    func optionsEqualThePlainWay(
+        _ options: (smoothing: Double, z: Double, isWeighted: Bool), softCap: Double?
+    ) throws {
+        let labels = Self.labels
+        let weights = labels.indices.map { Float($0 % 4) * 0.5 }
+        var wanted = LossOptions()
+        (wanted.labelSmoothing, wanted.zLossWeight) = (options.smoothing, options.z)
+        let ours = try run {
+            languageModelLoss(
+                hidden: $0, head: $1, labels: Tensor(labels),
+                weights: options.isWeighted ? Tensor(weights) : nil, options: wanted,
+                softCap: softCap, chunkRows: 7)
+        }
+        let plain = try run { hidden, head in
+            var logits = hidden.linear(weight: head)
+            if let softCap { logits = (logits / softCap).tanh() * softCap }
+            let partition = logits.logSumExp(-1)
+            let terms = labels.enumerated().filter { $1 != -100 }.map { row, label in
+                let right = logits[row][label] * (1 - options.smoothing)
+                let spread = logits[row].mean() * options.smoothing
+                let loss = partition[row] - right - spread + partition[row].square() * options.z
+                return loss * (options.isWeighted ? Double(weights[row]) : 1)
+            }
+            return Tensor.stack(terms).sum()
+        }
+        expectClose(ours, plain, within: 1e-5)
+    }
 }

@@ -13,7 +13,7 @@ import Testing
         "ApusOptim": ["ApusBase", "CApusHost"],
         "ApusLaunch": ["ApusBase", "CApusHost"],
         "ApusConfig": ["ApusBase", "ApusShard"],
-        "ApusNN": ["ApusBase", "ApusTensor"],
+        "ApusNN": ["ApusBase", "ApusTensor", "CApusHost"],
         // Never ApusNN: other front ends can drive the engine.
         "ApusZeRO": ["ApusBase", "ApusShard", "ApusTensor", "ApusComm", "ApusOptim"],
         "ApusTokenizer": ["ApusBase", "ApusFormats", "CApusHost"],

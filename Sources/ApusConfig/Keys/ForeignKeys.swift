@@ -38,18 +38,15 @@ struct ForeignKeys: Sendable {
 
     static let topLevel = ForeignKeys([
         (
-            "adapters are not there yet: remove the key to train all weights",
+            "remove the key: the layers are as the model has them, and merging is a command",
             """
-            adapter lora_model_dir lora_r lora_alpha lora_dropout lora_target_modules
-            lora_target_linear lora_target_parameters lora_modules_to_save lora_fan_in_fan_out
-            lora_on_cpu peft_use_dora peft_use_rslora peft_layers_to_transform
-            peft_init_lora_weights loraplus_lr_ratio lora_mlp_kernel lora_qkv_kernel lora_o_kernel
-            merge_method unfrozen_parameters
+            lora_target_parameters lora_fan_in_fan_out lora_on_cpu loraplus_lr_ratio
+            lora_mlp_kernel lora_qkv_kernel lora_o_kernel merge_method unfrozen_parameters
             """, []
         ),
         (
-            "weights are not quantized: remove the key",
-            "load_in_8bit load_in_4bit gptq quantization bnb_config_kwargs", []
+            "frozen weights under an adapter are quantized by load_in_4bit or load_in_8bit",
+            "gptq quantization", []
         ),
         (
             "remove the key: the fused attention of libtorch is always used",
@@ -127,7 +124,7 @@ struct ForeignKeys: Sendable {
             """
             strict plugins local_rank torch_compile torch_compile_backend debug xformers
             group_by_length auto_find_batch_size curriculum_sampling gradient_checkpointing_kwargs
-            activation_offloading neftune_noise_alpha loss_watchdog_threshold
+            activation_offloading loss_watchdog_threshold
             loss_watchdog_patience optim_args embedding_lr embedding_lr_scale lr_groups
             cosine_constant_lr_ratio eval_table_size eval_max_new_tokens eval_sample_packing
             eval_sequence_len eval_strategy sample_packing_group_size sample_packing_bin_size

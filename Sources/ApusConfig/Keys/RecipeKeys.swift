@@ -1,7 +1,8 @@
 /// The keys of a recipe, in the order in which people read them.
 enum RecipeKeys {
     static let all =
-        model + precision + sharding + data + batch + optimizer + schedule + evaluation + output
+        model + adapter + precision + sharding + data + batch + loss + optimizer + schedule
+        + evaluation + output
 
     private static let model: [Key<Recipe>] = [
         Key(

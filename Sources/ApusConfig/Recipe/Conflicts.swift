@@ -24,7 +24,7 @@ extension ResolvedRecipe {
                     "evals_per_epoch", "'eval_steps' and 'evals_per_epoch' exclude each other",
                     "remove one"))
         }
-        problems += templateConflicts()
+        problems += adapterConflicts() + templateConflicts()
         if data.datasets.isEmpty, origins["datasets"] != nil {
             problems.append(problem("datasets", "'datasets' is empty", "give at least one file"))
         }

@@ -19,6 +19,11 @@ extension ResolvedRecipe {
             recipe.launch.threadsPerRank = max(1, machine.cores / ranks)
             derive("threads_per_rank", "= \(machine.cores) cores / ranks (\(ranks)), at least 1")
         }
+        let holds8Bits = recipe.adapter.loadIn8Bit
+        if recipe.adapter.kind == .qlora, !recipe.adapter.loadIn4Bit, !holds8Bits {
+            recipe.adapter.loadIn4Bit = true
+            derive("load_in_4bit", "adapter is qlora")
+        }
         fillIn(\.datasets, "datasets")
         fillIn(\.testDatasets, "test_datasets")
     }

@@ -5,6 +5,9 @@ import ApusBase
 extension ResolvedRecipe {
     mutating func resolvePaths(_ problems: inout [Problem]) {
         resolve(\.model.baseModel, "base_model", &problems)
+        if recipe.adapter.modelDirectory != nil {
+            resolve(\.adapter.modelDirectory.orEmpty, "lora_model_dir", &problems)
+        }
         for index in recipe.data.datasets.indices {
             resolve(\.data.datasets[index].path, "datasets.\(index).path", &problems)
         }
@@ -61,5 +64,13 @@ extension ResolvedRecipe {
         } catch {
             problems.append(Problem(origin(of: name), path: name, error.summary))
         }
+    }
+}
+
+extension String? {
+    /// For a key path into a value that is there.
+    fileprivate var orEmpty: String {
+        get { self ?? "" }
+        set { self = newValue }
     }
 }

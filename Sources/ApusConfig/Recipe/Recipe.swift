@@ -5,9 +5,11 @@
 /// below whose comment says "filled in" have a value.
 public struct Recipe: Sendable, Hashable {
     public var model = ModelSettings()
+    public var adapter = AdapterSettings()
     public var sharding = ShardingSettings()
     public var data = DataSettings()
     public var batch = BatchSettings()
+    public var loss = LossSettings()
     public var optimizer = OptimizerSettings()
     public var schedule = ScheduleSettings()
     public var evaluation = EvaluationSettings()

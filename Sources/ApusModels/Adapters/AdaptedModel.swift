@@ -12,14 +12,16 @@ public struct AdaptedModel {
     /// Declares the model; memory comes later.
     ///
     /// - adapter: values to go on from; nil: new ones by `seed`
+    /// - quantization: how frozen weights of linear layers are held; nil: as they are
     ///
     /// Throws ``AdapterError`` for a configuration that does not fit the model.
     public init(
         _ base: PretrainedModel, _ configuration: LoRAConfiguration,
-        adapter: AdapterFolder? = nil, seed: UInt64 = 0
+        adapter: AdapterFolder? = nil, quantization: WeightQuantization? = nil, seed: UInt64 = 0
     ) throws {
         let modelType = base.configuration["model_type"]?.stringValue ?? ""
-        let plan = try LoRAPlan(configuration, modelType: modelType)
+        let plan = try LoRAPlan(
+            configuration, modelType: modelType, quantization: quantization)
         // A copy of the embedding or the head of its own is trained: they are one no longer.
         let shared = ["embed_tokens", "lm_head", "wte", "embed_in", "embed_out"]
         let splits = shared.contains { name in
@@ -39,7 +41,7 @@ public struct AdaptedModel {
 
     /// Gives the model host memory and its values: for inference and tests.
     public func load(dtype: DType) throws -> any LanguageModel {
-        _ = try weights.check(model.store.parameters.map(\.spec))
+        _ = try weights.check(model.store.specs)
         model.store.allocate(dtype: dtype)
         for parameter in model.store.parameters {
             guard let memory = parameter.value.hostMemory else {
@@ -48,6 +50,7 @@ public struct AdaptedModel {
             let all = 0..<parameter.spec.elementCount
             try weights.read(parameter.spec, elements: all, as: dtype, into: memory)
         }
+        try weights.loadQuantized(model.store, computeType: dtype)
         return model
     }
 }

@@ -94,6 +94,11 @@ public final class AdaptedWeights: WeightSource {
         guard let layer = layers[path] else { preconditionFailure("no layer \(path)") }
         var weight = try changes(path) ? residual(path) : frozen(path)
         if layer.kind == .transposedLinear, changes(path) { weight = weight.transposed }
+        if let format = store["\(path).weight"]?.quantized?.format {
+            let isTransposed = layer.kind == .transposedLinear
+            let held = format.rounded(isTransposed ? weight.transposed : weight)
+            weight = isTransposed ? held.transposed : held
+        }
         let delta = factors.up.matmul(factors.down) * layer.options.scale
         return (weight + delta).norm(-1)
     }
@@ -188,15 +193,5 @@ public final class AdaptedWeights: WeightSource {
         let weight = try base.tensor(parameter.spec)
         let isTransposed = layer.kind == .transposedLinear || layer.kind == .embedding
         return isTransposed ? weight.transposed.contiguous() : weight
-    }
-}
-
-extension WeightSource {
-    /// A whole parameter in fp32.
-    func tensor(_ spec: ParameterSpec) throws(FileError) -> Tensor {
-        let values = Tensor.empty(spec.shape)
-        guard let memory = values.hostMemory else { preconditionFailure("an empty parameter") }
-        try read(spec, elements: 0..<spec.elementCount, as: .float32, into: memory)
-        return values
     }
 }

@@ -7,6 +7,7 @@ public import ApusNN
 /// The rules are PEFT's, so that an adapter has the same layers there and here.
 public final class LoRAPlan: LayerAdaptation {
     public let configuration: LoRAConfiguration
+    private let quantization: WeightQuantization?
     private let modules: LoRAConfiguration.Modules
     private let targets: LayerMatcher
     private let excluded: LayerMatcher?
@@ -27,9 +28,13 @@ public final class LoRAPlan: LayerAdaptation {
     private var usedNames: Set<String> = []
 
     /// - modelType: of config.json, for a configuration without targets
+    /// - quantization: how frozen weights of linear layers are held; nil: as they are
     ///
     /// Throws for patterns that are no regular expressions, and where nothing tells the targets.
-    public init(_ configuration: LoRAConfiguration, modelType: String) throws(AdapterError) {
+    public init(
+        _ configuration: LoRAConfiguration, modelType: String,
+        quantization: WeightQuantization? = nil
+    ) throws(AdapterError) {
         self.configuration = configuration
         guard let modules = configuration.targets ?? Self.usualTargets(modelType) else {
             throw AdapterError(
@@ -37,6 +42,7 @@ public final class LoRAPlan: LayerAdaptation {
                 remedy: "name them (target_modules, lora_target_modules), or ask for all-linear")
         }
         self.modules = modules
+        self.quantization = quantization
         targets = try LayerMatcher(modules)
         excluded = try configuration.excluded.map(LayerMatcher.init)
         savedModules = try configuration.modulesToSave.map { name throws(AdapterError) in
@@ -85,6 +91,11 @@ public final class LoRAPlan: LayerAdaptation {
             }
         adapted.append((path, kind, options))
         return options
+    }
+
+    /// All linear layers but routers, which are small and decide much.
+    public func quantization(ofLayer path: String, kind: LayerKind) -> WeightQuantization? {
+        isSaved(path) || path.hasSuffix(".gate") ? nil : quantization
     }
 
     public func trains(_ parameter: String) -> Bool {

@@ -32,7 +32,11 @@ public final class GPT2: LanguageModel {
     private let output: Parameter?
     public let headUpdate: LowRankUpdate?
 
-    public init(_ configuration: GPT2Configuration, store: ParameterStore = ParameterStore()) {
+    /// - hasHead: false where another head stands on the hidden states
+    public init(
+        _ configuration: GPT2Configuration, store: ParameterStore = ParameterStore(),
+        hasHead: Bool = true
+    ) {
         self.configuration = configuration
         self.store = store
         let initializer = Initializer.normal(standardDeviation: configuration.initializerDeviation)
@@ -51,12 +55,14 @@ public final class GPT2: LanguageModel {
             width, epsilon: configuration.normEpsilon,
             in: model["ln_f"].inUnit(of: last))
         output =
-            configuration.tiesEmbeddings
+            configuration.tiesEmbeddings || !hasHead
             ? nil : last.parameter("weight", [vocabulary, width], initializer)
-        headUpdate = LowRankUpdate(width, vocabulary, kind: .outputHead, in: last)
+        headUpdate =
+            hasHead ? LowRankUpdate(width, vocabulary, kind: .outputHead, in: last) : nil
     }
 
     public var vocabularySize: Int { configuration.vocabularySize }
+    public var width: Int { configuration.width }
     public var layerCount: Int { configuration.layerCount }
     public var positionLimit: Int? { configuration.maximumLength }
     public var head: Tensor { (output ?? tokenEmbedding.weight).value }
@@ -65,7 +71,8 @@ public final class GPT2: LanguageModel {
         store.isTraining = context.isTraining
         let length = tokens.size(1)
         let positions = context.positions(length: length, device: tokens.device)
-        var x = tokenEmbedding(tokens) + positionEmbedding(positions)
+        let embedded = context.addingNoise(to: tokenEmbedding(tokens))
+        var x = embedded + positionEmbedding(positions)
         x = x.dropout(configuration.embeddingDropout, isTraining: context.isTraining)
         let mask = AttentionMask(context, length: length, window: nil, device: tokens.device)
         for block in blocks { x = block(x, mask, context) }

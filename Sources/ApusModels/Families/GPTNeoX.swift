@@ -78,14 +78,15 @@ extension GPTNeoXConfiguration {
         dropout = try reader.probability("hidden_dropout", default: 0)
     }
 
-    func makeModel(in store: ParameterStore) -> Decoder {
-        let form = Decoder.Form(
+    func makeModel(in store: ParameterStore, hasHead: Bool) -> Decoder {
+        var form = Decoder.Form(
             configuration: decoder,
             rotaries: Array(repeating: rotary, count: decoder.layerCount),
             windows: Array(repeating: nil, count: decoder.layerCount),
             names: .init(
                 model: "gpt_neox", embedding: "embed_in", norm: "final_layer_norm",
                 head: "embed_out"))
+        form.hasHead = hasHead
         return Decoder(form, store: store) { scope in
             LayerNorm(decoder.width, epsilon: decoder.normEpsilon, in: scope).callAsFunction
         } makeBlock: { layer, scope in

@@ -138,10 +138,11 @@ extension GemmaConfiguration {
         return windows.map { $0 == nil ? full : sliding }
     }
 
-    func makeModel(in store: ParameterStore) -> Decoder {
-        let form = Decoder.Form(
+    func makeModel(in store: ParameterStore, hasHead: Bool) -> Decoder {
+        var form = Decoder.Form(
             configuration: decoder, rotaries: rotaries, windows: windows,
             embeddingScale: Double(decoder.width).squareRoot(), logitSoftCap: logitSoftCap)
+        form.hasHead = hasHead
         return Decoder(form, store: store) { scope in
             GemmaNorm(decoder.width, epsilon: decoder.normEpsilon, in: scope).callAsFunction
         } makeBlock: { layer, scope in

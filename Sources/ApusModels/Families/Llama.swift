@@ -43,7 +43,12 @@ public final class Llama: LanguageModel {
     public let headUpdate: LowRankUpdate?
 
     /// Declares the parameters; an engine, or the store, gives them memory afterwards.
-    public init(_ configuration: LlamaConfiguration, store: ParameterStore = ParameterStore()) {
+    ///
+    /// - hasHead: false where another head stands on the hidden states
+    public init(
+        _ configuration: LlamaConfiguration, store: ParameterStore = ParameterStore(),
+        hasHead: Bool = true
+    ) {
         self.configuration = configuration
         self.store = store
         let initializer = Initializer.normal(standardDeviation: configuration.initializerDeviation)
@@ -59,12 +64,14 @@ public final class Llama: LanguageModel {
             configuration.width, epsilon: configuration.normEpsilon,
             in: model["norm"].inUnit(of: last))
         output =
-            configuration.tiesEmbeddings
+            configuration.tiesEmbeddings || !hasHead
             ? nil : last.parameter("weight", [shape.0, shape.1], initializer)
-        headUpdate = LowRankUpdate(shape.1, shape.0, kind: .outputHead, in: last)
+        headUpdate =
+            hasHead ? LowRankUpdate(shape.1, shape.0, kind: .outputHead, in: last) : nil
     }
 
     public var vocabularySize: Int { configuration.vocabularySize }
+    public var width: Int { configuration.width }
     public var layerCount: Int { configuration.layerCount }
     public var positionLimit: Int? { nil }
     public var head: Tensor { (output ?? embedding.weight).value }
@@ -72,7 +79,7 @@ public final class Llama: LanguageModel {
     public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {
         store.isTraining = context.isTraining
         let length = tokens.size(1)
-        var x = embedding(tokens)
+        var x = context.addingNoise(to: embedding(tokens))
         let past = context.cache?.length ?? 0
         let tables = RotaryTables(
             configuration.rotary,

@@ -144,10 +144,11 @@ extension MixtureConfiguration {
         return Set(between + named)
     }
 
-    func makeModel(in store: ParameterStore) -> Decoder {
-        let form = Decoder.Form(
+    func makeModel(in store: ParameterStore, hasHead: Bool) -> Decoder {
+        var form = Decoder.Form(
             configuration: base.decoder,
             rotaries: Array(repeating: base.rotary, count: base.layerCount), windows: base.windows)
+        form.hasHead = hasHead
         return Decoder(form, store: store) { scope in
             RMSNorm(base.width, epsilon: base.normEpsilon, in: scope).callAsFunction
         } makeBlock: { layer, scope in

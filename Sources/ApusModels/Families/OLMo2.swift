@@ -57,11 +57,12 @@ extension OLMo2Configuration {
             defaultTheta: 10_000)
     }
 
-    func makeModel(in store: ParameterStore) -> Decoder {
-        let form = Decoder.Form(
+    func makeModel(in store: ParameterStore, hasHead: Bool) -> Decoder {
+        var form = Decoder.Form(
             configuration: decoder,
             rotaries: Array(repeating: rotary, count: decoder.layerCount),
             windows: Array(repeating: nil, count: decoder.layerCount))
+        form.hasHead = hasHead
         return Decoder(form, store: store) { scope in
             RMSNorm(decoder.width, epsilon: decoder.normEpsilon, in: scope).callAsFunction
         } makeBlock: { layer, scope in

@@ -73,11 +73,12 @@ extension Phi3Configuration {
         residualDropout = try reader.probability("resid_pdrop", default: 0)
     }
 
-    func makeModel(in store: ParameterStore) -> Decoder {
-        let form = Decoder.Form(
+    func makeModel(in store: ParameterStore, hasHead: Bool) -> Decoder {
+        var form = Decoder.Form(
             configuration: decoder,
             rotaries: Array(repeating: rotary, count: decoder.layerCount),
             windows: Array(repeating: window, count: decoder.layerCount))
+        form.hasHead = hasHead
         return Decoder(form, store: store) { scope in
             RMSNorm(decoder.width, epsilon: decoder.normEpsilon, in: scope).callAsFunction
         } makeBlock: { layer, scope in

@@ -10,10 +10,12 @@ public enum ModelFamily: Sendable, Hashable {
     case olmo2(OLMo2Configuration)
     case phi3(Phi3Configuration)
     case mixture(MixtureConfiguration)
+    case bert(BERTConfiguration)
 
     public static let modelTypes =
         (["gpt2", "gpt_neox", "olmo2", "phi3"] + LlamaConfiguration.modelTypes
-        + GemmaConfiguration.modelTypes + MixtureConfiguration.modelTypes).sorted()
+        + GemmaConfiguration.modelTypes + MixtureConfiguration.modelTypes
+        + BERTConfiguration.modelTypes).sorted()
 
     /// Reads a config.json. Throws for a kind that is not known and for whatever could not be
     /// computed as the file demands.
@@ -27,6 +29,8 @@ public enum ModelFamily: Sendable, Hashable {
         case "phi3": self = .phi3(try Phi3Configuration(reader))
         case let type where GemmaConfiguration.modelTypes.contains(type):
             self = .gemma(try GemmaConfiguration(reader, modelType: type))
+        case let type where BERTConfiguration.modelTypes.contains(type):
+            self = .bert(try BERTConfiguration(reader, modelType: type))
         case let type where MixtureConfiguration.modelTypes.contains(type):
             self = .mixture(try MixtureConfiguration(reader, modelType: type))
         case let type where LlamaConfiguration.modelTypes.contains(type):
@@ -38,15 +42,20 @@ public enum ModelFamily: Sendable, Hashable {
     }
 
     /// Declares the model's parameters in a store; memory comes later.
-    public func makeModel(in store: ParameterStore = ParameterStore()) -> any LanguageModel {
+    ///
+    /// - hasHead: false where another head stands on the hidden states
+    public func makeModel(
+        in store: ParameterStore = ParameterStore(), hasHead: Bool = true
+    ) -> any LanguageModel {
         switch self {
-        case .llama(let configuration): Llama(configuration, store: store)
-        case .gpt2(let configuration): GPT2(configuration, store: store)
-        case .gptNeoX(let configuration): configuration.makeModel(in: store)
-        case .gemma(let configuration): configuration.makeModel(in: store)
-        case .olmo2(let configuration): configuration.makeModel(in: store)
-        case .phi3(let configuration): configuration.makeModel(in: store)
-        case .mixture(let configuration): configuration.makeModel(in: store)
+        case .llama(let configuration): Llama(configuration, store: store, hasHead: hasHead)
+        case .gpt2(let configuration): GPT2(configuration, store: store, hasHead: hasHead)
+        case .gptNeoX(let configuration): configuration.makeModel(in: store, hasHead: hasHead)
+        case .gemma(let configuration): configuration.makeModel(in: store, hasHead: hasHead)
+        case .olmo2(let configuration): configuration.makeModel(in: store, hasHead: hasHead)
+        case .phi3(let configuration): configuration.makeModel(in: store, hasHead: hasHead)
+        case .mixture(let configuration): configuration.makeModel(in: store, hasHead: hasHead)
+        case .bert(let configuration): BERT(configuration, store: store, hasHead: hasHead)
         }
     }
 }

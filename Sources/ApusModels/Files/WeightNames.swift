@@ -20,9 +20,11 @@ protocol WeightNames {
 struct HuggingFaceNames: WeightNames {
     private static let buffers = [
         "rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias",
-        ".attention.masked_bias",
+        ".attention.masked_bias", "embeddings.position_ids",
     ]
-    static let prefixes = ["model.", "transformer.", "gpt_neox."]
+    static let prefixes = [
+        "model.", "transformer.", "gpt_neox.", "bert.", "roberta.", "distilbert.",
+    ]
 
     func location(of parameter: String, in source: any TensorSource) -> WeightLocation? {
         if let entry = source.entry(parameter) { return WeightLocation(entry: entry) }
@@ -30,7 +32,14 @@ struct HuggingFaceNames: WeightNames {
             let short = String(parameter.dropFirst(prefix.count))
             if let entry = source.entry(short) { return WeightLocation(entry: entry) }
         }
-        return nil
+        return oldNorm(parameter).flatMap { location(of: $0, in: source) }
+    }
+
+    /// The first BERT files call the parts of a norm `gamma` and `beta`.
+    private func oldNorm(_ parameter: String) -> String? {
+        let names = ["LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"]
+        return names.first { parameter.hasSuffix($0.key) }
+            .map { parameter.dropLast($0.key.count) + $0.value }
     }
 
     /// Buffers that old files carry, and the second name of a tied head.

@@ -1,4 +1,6 @@
 public import ApusBase
+public import ApusNN
+internal import ApusTensor
 
 /// Where a model's initial values come from, parameter by parameter.
 public protocol WeightSource {
@@ -11,4 +13,24 @@ public protocol WeightSource {
         _ spec: ParameterSpec, elements: Range<Int>, as dtype: DType,
         into destination: UnsafeMutableRawBufferPointer
     ) throws(FileError)
+}
+
+extension WeightSource {
+    /// A whole parameter in fp32.
+    func tensor(_ spec: ParameterSpec) throws(FileError) -> Tensor {
+        let values = Tensor.empty(spec.shape)
+        guard let memory = values.hostMemory else { preconditionFailure("an empty parameter") }
+        try read(spec, elements: 0..<spec.elementCount, as: .float32, into: memory)
+        return values
+    }
+
+    /// Encodes the weights that a model holds in few bits, one after another.
+    ///
+    /// - computeType: what the model computes with
+    public func loadQuantized(_ store: ParameterStore, computeType: DType) throws(FileError) {
+        for parameter in store.quantized {
+            parameter.quantized?.encode(try tensor(parameter.spec))
+            parameter.quantized?.computeType = computeType
+        }
+    }
 }

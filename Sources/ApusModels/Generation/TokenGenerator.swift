@@ -58,6 +58,11 @@ public struct TokenGenerator {
     }
 
     private func check(_ prompts: [[Int]]) throws(GenerationError) {
+        guard model.predictsNextToken else {
+            throw GenerationError(
+                summary: "this model is an encoder and continues no text",
+                remedy: "use a decoder, such as a Llama")
+        }
         if let problem = options.sampling.problem { throw GenerationError(summary: problem) }
         guard options.maximumNewTokens >= 0 else {
             throw GenerationError(summary: "\(options.maximumNewTokens) new tokens were asked for")

@@ -33,6 +33,8 @@ public final class Decoder: LanguageModel {
         var embeddingScale = 1.0
         var logitSoftCap: Double?
         var names = Names()
+        /// False where another head stands on the hidden states.
+        var hasHead = true
     }
 
     /// Where a family's files have the parts.
@@ -75,19 +77,22 @@ public final class Decoder: LanguageModel {
         let last = store.root[form.names.head].asUnit()
         norm = makeNorm(model[form.names.norm].inUnit(of: last))
         output =
-            c.tiesEmbeddings
+            c.tiesEmbeddings || !form.hasHead
             ? nil : last.parameter("weight", [c.vocabularySize, c.width], initializer)
-        headUpdate = LowRankUpdate(c.width, c.vocabularySize, kind: .outputHead, in: last)
+        headUpdate =
+            form.hasHead
+            ? LowRankUpdate(c.width, c.vocabularySize, kind: .outputHead, in: last) : nil
     }
 
     public var vocabularySize: Int { form.configuration.vocabularySize }
+    public var width: Int { form.configuration.width }
     public var layerCount: Int { form.configuration.layerCount }
     public var positionLimit: Int? { nil }
     public var head: Tensor { (output ?? embedding.weight).value }
 
     public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {
         store.isTraining = context.isTraining
-        var x = embedding(tokens)
+        var x = context.addingNoise(to: embedding(tokens))
         if form.embeddingScale != 1 { x = x * form.embeddingScale }
         let passes = LayerPasses(form, context, length: tokens.size(1), like: x)
         for layer in blocks.indices {

@@ -28,31 +28,29 @@ public final class TrainingRun {
 
     private var recipe: Recipe { resolved.recipe }
     private var isFirst: Bool { group.rank == 0 }
-    /// Of the saved weights.
-    private var storedType: DType { recipe.model.usesBFloat16 ? .bfloat16 : .float32 }
 
     public func run() throws -> RunSummary {
         events.send(.phase("opening model", detail: recipe.model.baseModel))
         let source = try ModelSource(
             path: recipe.model.baseModel, needsWeights: !recipe.model.reinitWeights)
-        let model = source.pretrained.family.makeModel()
+        let declared = try RunModel(recipe, source.pretrained)
+        for text in declared.warnings { events.send(.warning(text)) }
         events.send(.phase("reading data"))
         let data = try RunData(
-            recipe, tokenizer: source.tokenizer, vocabularySize: model.vocabularySize)
+            recipe, tokenizer: source.tokenizer, vocabularySize: declared.model.vocabularySize)
         report(data)
         let folder =
             isFirst ? try RunFolder(path: recipe.output.outputDirectory) : nil
         events.send(.phase("loading weights"))
-        try folder?.checkSpace(forModelOf: model.store.elementCount * storedType.byteCount)
-        let trained = try makeTrained(model, source.pretrained)
+        try folder?.checkSpace(forModelOf: declared.savedByteCount(recipe))
+        let trained = try makeTrained(declared)
         let session = try TrainingSession(
             recipe, trained: trained, data: data, paddingID: source.tokenizer?.paddingID ?? 0)
-        return try train(session, source, folder)
+        return try train(session, source, declared, folder)
     }
 
-    private func makeTrained(
-        _ model: any LanguageModel, _ source: PretrainedModel
-    ) throws -> TrainedModel {
+    private func makeTrained(_ declared: RunModel) throws -> TrainedModel {
+        let model = declared.model
         Generator.seedAll(
             SplitMix64.mix(UInt64(bitPattern: Int64(recipe.output.seed))) &+ UInt64(group.rank))
         let trained = try catchingTensorErrors {
@@ -61,12 +59,14 @@ public final class TrainingRun {
         if recipe.model.reinitWeights {
             try trained.initialize(seed: UInt64(bitPattern: Int64(recipe.output.seed)))
         } else {
-            let unused = try trained.load(from: source)
+            let unused = try trained.load(from: declared.weights)
             if !unused.isEmpty {
                 let list = unused.prefix(4).joined(separator: ", ")
                 events.send(.warning("\(unused.count) tensors of the file are not used: \(list)"))
             }
         }
+        trained.lossOptions = recipe.lossOptions
+        trained.embeddingNoise = recipe.loss.neftuneNoiseAlpha ?? 0
         for unit in model.store.units where model.isBlock(unit) {
             unit.recomputesActivations = recipe.model.gradientCheckpointing
         }
@@ -81,7 +81,8 @@ public final class TrainingRun {
     }
 
     private func train(
-        _ session: TrainingSession, _ source: ModelSource, _ folder: RunFolder?
+        _ session: TrainingSession, _ source: ModelSource, _ declared: RunModel,
+        _ folder: RunFolder?
     ) throws -> RunSummary {
         let clock = ContinuousClock()
         let began = clock.now
@@ -96,7 +97,7 @@ public final class TrainingRun {
         let end = try steps(session, folder)
         // Whoever stops a run wants the model soon, and is killed waiting if it takes long.
         if !end.wasInterrupted { try answers?.give(isAfter: true, to: events) }
-        try save(session, source)
+        try save(declared, source)
         try folder?.drawLoss(lossBefore: before)
         let summary = RunSummary(
             steps: session.step, seconds: (clock.now - began).inSeconds, lossBefore: before,
@@ -139,12 +140,11 @@ public final class TrainingRun {
 
     /// The first rank writes the model; the others wait, so that none reports success before it is
     /// there.
-    private func save(_ session: TrainingSession, _ source: ModelSource) throws {
+    private func save(_ declared: RunModel, _ source: ModelSource) throws {
         if isFirst {
             let folder = recipe.output.outputDirectory
             events.send(.phase("saving", detail: folder))
-            try ModelSaver(source.pretrained, dtype: storedType).save(
-                session.trained.model.store, to: folder)
+            try declared.save(recipe, to: folder)
             try source.tokenizer?.save(to: folder)
             events.send(.saved(path: folder))
         }

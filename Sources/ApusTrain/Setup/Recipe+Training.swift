@@ -1,5 +1,6 @@
 public import ApusConfig
 public import ApusData
+public import ApusNN
 public import ApusOptim
 internal import ApusTensor
 public import ApusZeRO
@@ -14,6 +15,13 @@ extension Recipe {
         options.rule = optimizer.rule
         options.weightDecay = optimizer.weightDecay
         options.maximumGradientNorm = optimizer.maxGradNorm > 0 ? optimizer.maxGradNorm : nil
+        return options
+    }
+
+    public var lossOptions: LossOptions {
+        var options = LossOptions()
+        options.labelSmoothing = loss.labelSmoothing
+        options.zLossWeight = loss.zLossWeight
         return options
     }
 

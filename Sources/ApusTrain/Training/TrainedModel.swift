@@ -2,7 +2,7 @@ internal import ApusBase
 public import ApusComm
 public import ApusData
 public import ApusModels
-internal import ApusNN
+public import ApusNN
 public import ApusTensor
 public import ApusZeRO
 
@@ -10,6 +10,10 @@ public import ApusZeRO
 public final class TrainedModel {
     public let model: any LanguageModel
     public let engine: Engine
+    /// What training minimises beside the plain loss.
+    public var lossOptions = LossOptions.plain
+    /// See ``SequenceContext/embeddingNoise``.
+    public var embeddingNoise = 0.0
 
     /// Declares the model's parameters to an engine and lets the model compute with the engine's
     /// tensors. Values come with ``load(from:)`` or ``initialize(seed:)``.
@@ -26,13 +30,14 @@ public final class TrainedModel {
 
     /// Reads the weights straight into the engine's memory; returns tensors of the file that
     /// nothing used.
-    public func load(from source: PretrainedModel) throws -> [String] {
-        let unused = try source.check(model.store.parameters.map(\.spec))
+    public func load(from source: any WeightSource) throws -> [String] {
+        let unused = try source.check(model.store.specs)
         try engine.load { spec, values in
             try source.read(
                 spec, elements: 0..<spec.elementCount, as: .float32,
                 into: UnsafeMutableRawBufferPointer(values))
         }
+        try source.loadQuantized(model.store, computeType: engine.options.precision.compute)
         return unused
     }
 
@@ -52,11 +57,13 @@ public final class TrainedModel {
         let shape = [batch.rows, batch.length]
         func tensor(_ values: [Int32]) -> Tensor { Tensor(values, shape: shape).to(.int64) }
         var context = SequenceContext(isTraining: isTraining)
+        context.embeddingNoise = embeddingNoise
         if batch.isPacked {
             context.positions = tensor(batch.positions)
             context.documents = tensor(batch.documents)
         }
         return model.lossSum(
-            tokens: tensor(batch.inputIDs), labels: tensor(batch.labels), context)
+            tokens: tensor(batch.inputIDs), labels: tensor(batch.labels), context,
+            options: isTraining ? lossOptions : .plain)
     }
 }

@@ -1,0 +1,47 @@
+public import ApusConfig
+public import ApusModels
+public import ApusNN
+
+/// From the words of a recipe to an adapter.
+extension Recipe {
+    /// How frozen linear layers are held; nil: in the compute dtype.
+    public var quantization: WeightQuantization? {
+        if adapter.loadIn8Bit { return .int8 }
+        guard adapter.loadIn4Bit else { return nil }
+        return .nf4(doubleQuantized: adapter.quantization.usesDoubleQuantization)
+    }
+
+    /// nil: all weights are trained.
+    public var loraConfiguration: LoRAConfiguration? {
+        guard adapter.kind != nil else { return nil }
+        var configuration = LoRAConfiguration()
+        configuration.rank = adapter.rank ?? configuration.rank
+        configuration.alpha = adapter.alpha ?? configuration.alpha
+        configuration.dropout = adapter.dropout
+        configuration.isRankStabilized = adapter.usesRankStabilizedScale
+        configuration.usesDoRA = adapter.usesDoRA
+        configuration.targets =
+            adapter.targetLinear ? .allLinear : Self.modules(adapter.targetModules)
+        configuration.excluded = Self.modules(adapter.excludeModules)
+        configuration.modulesToSave = adapter.modulesToSave
+        configuration.layers = adapter.layersToTransform.isEmpty ? nil : adapter.layersToTransform
+        configuration.ranks = adapter.rankPattern.sorted { $0.key < $1.key }.map {
+            .init($0.key, $0.value)
+        }
+        configuration.alphas = adapter.alphaPattern.sorted { $0.key < $1.key }.map {
+            .init($0.key, $0.value)
+        }
+        configuration.biases = .init(rawValue: adapter.biases.rawValue) ?? .none
+        configuration.initialization =
+            .init(word: adapter.initialization.rawValue) ?? .standard
+        return configuration
+    }
+
+    /// One entry with signs that no name has is an expression; `all-linear` is what PEFT calls all.
+    private static func modules(_ entries: [String]) -> LoRAConfiguration.Modules? {
+        guard let first = entries.first else { return nil }
+        guard entries.count == 1 else { return .named(entries) }
+        if first.lowercased() == "all-linear" { return .allLinear }
+        return first.contains { "*()[]|\\^$+?".contains($0) } ? .matching(first) : .named([first])
+    }
+}
