@@ -18,6 +18,7 @@ struct Generate: ParsableCommand {
     enum Precision: String, ExpressibleByArgument { case fp32, bf16 }
 
     @Option var model: String
+    @Option var adapter: String?
     @Option var prompt: String
     @Flag var chat = false
     @Option var maxNewTokens: Int?
@@ -27,6 +28,7 @@ struct Generate: ParsableCommand {
     @Option var minP: Double?
     @Option var repetitionPenalty: Double?
     @Option var stop: [String] = []
+    @Option var samples: Int?
     @Option var seed: UInt64 = 42
     @Option var dtype = Precision.fp32
     @Option var threads: Int?
@@ -45,21 +47,31 @@ struct Generate: ParsableCommand {
         if let threads { Runtime.threadCount = max(threads, 1) }
         let pretrained = try PretrainedModel(path: model)
         let tokenizer = try loadTokenizer()
-        let options = try options(try pretrained.generationDefaults())
+        let defaults = try pretrained.generationDefaults()
         let ids = try promptIDs(tokenizer)
-        let model = try pretrained.makeModel(dtype: dtype == .fp32 ? .float32 : .bfloat16)
-
-        let generator = TokenGenerator(model, options)
-        var text = AnswerText(tokenizer, stop: stop)
+        let options = options(defaults, promptLength: ids.count)
+        for key in defaults.unknown {
+            Console.standardError("apus: generation_config.json: \(key) is not honoured\n")
+        }
+        let count = samples ?? defaults.sampleCount
+        let generator = TokenGenerator(try loadModel(pretrained), options)
+        let stops = stop.isEmpty ? defaults.stopStrings : stop
+        var texts = Array(repeating: AnswerText(tokenizer, stop: stops), count: count)
         let clock = ContinuousClock()
         let start = clock.now
-        let rows = try generator.generate([ids]) { _, id in
-            show(text.append(id))
-            return !text.isStopped
+        // A single answer is shown while it grows; several one after another.
+        let rows = try generator.generate(Array(repeating: ids, count: count)) { row, id in
+            show(texts[row].append(id), while: count == 1)
+            return !texts[row].isStopped
         }
-        show(text.finish())
-        let produced = rows[0].tokenIDs
-        report(text.all, produced, seconds: (clock.now - start).seconds)
+        for row in rows.indices { show(texts[row].finish(), while: count == 1) }
+        report(texts.map(\.all), rows.map(\.tokenIDs), seconds: (clock.now - start).seconds)
+    }
+
+    private func loadModel(_ pretrained: PretrainedModel) throws -> any LanguageModel {
+        let type: DType = dtype == .fp32 ? .float32 : .bfloat16
+        guard let adapter else { return try pretrained.makeModel(dtype: type) }
+        return try AdaptedModel(pretrained, AdapterFolder(path: adapter)).load(dtype: type)
     }
 
     private func loadTokenizer() throws -> Tokenizer {
@@ -74,10 +86,14 @@ struct Generate: ParsableCommand {
         return try tokenizer.encodeChat(messages, options: options).ids.map(Int.init)
     }
 
-    private func options(_ defaults: GenerationDefaults) throws -> GenerationOptions {
+    private func options(
+        _ defaults: GenerationDefaults, promptLength: Int
+    ) -> GenerationOptions {
         var options = GenerationOptions()
         options.stopIDs = defaults.stopIDs
-        options.maximumNewTokens = maxNewTokens ?? defaults.maximumNewTokens ?? 256
+        let rest = defaults.maximumLength.map { max(1, $0 - promptLength) }
+        options.maximumNewTokens = maxNewTokens ?? defaults.maximumNewTokens ?? rest ?? 256
+        options.minimumNewTokens = min(defaults.minimumNewTokens, options.maximumNewTokens)
         options.seed = seed
         options.sampling = defaults.sampling
         let narrows = topK != nil || topP != nil || minP != nil
@@ -91,19 +107,25 @@ struct Generate: ParsableCommand {
         return options
     }
 
-    private func show(_ piece: String) {
-        guard !json, !piece.isEmpty else { return }
+    private func show(_ piece: String, while isShown: Bool) {
+        guard isShown, !json, !piece.isEmpty else { return }
         Console.standardOutput(piece)
     }
 
-    private func report(_ text: String, _ ids: [Int], seconds: Double) {
-        guard json else { return Console.standardOutput("\n") }
-        let rate = Double(ids.count) / max(seconds, 1e-9)
-        let object: JSON = [
-            "text": .string(text), "token_ids": .array(ids.map { .integer($0) }),
-            "tokens_per_second": .number((rate * 100).rounded() / 100),
-        ]
-        Console.standardOutput(object.text() + "\n")
+    private func report(_ texts: [String], _ rows: [[Int]], seconds: Double) {
+        guard json else {
+            let isSingle = texts.count == 1
+            return Console.standardOutput(
+                isSingle ? "\n" : texts.map { "- \($0)\n" }.joined())
+        }
+        let answers: [JSON] = zip(texts, rows).map { text, ids in
+            ["text": .string(text), "token_ids": .array(ids.map { .integer($0) })]
+        }
+        let rate = Double(rows.reduce(0) { $0 + $1.count }) / max(seconds, 1e-9)
+        var object = answers.count == 1 ? answers[0].objectValue ?? [:] : [:]
+        if answers.count > 1 { object["samples"] = .array(answers) }
+        object["tokens_per_second"] = .number((rate * 100).rounded() / 100)
+        Console.standardOutput(JSON.object(object).text() + "\n")
     }
 }
 

@@ -5,5 +5,5 @@ import ArgumentParser
 struct Worker: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "apus-worker", abstract: "What 'apus' starts to work with tensors.",
-        subcommands: [Train.self, Generate.self, Bench.self, Doctor.self])
+        subcommands: [Train.self, Generate.self, Adapter.self, Bench.self, Doctor.self])
 }

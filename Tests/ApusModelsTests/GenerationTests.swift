@@ -1,4 +1,5 @@
 import ApusBase
+import ApusFormats
 import ApusModels
 import ApusTensor
 import Testing
@@ -39,6 +40,36 @@ import Testing
                 let rows = try TokenGenerator(model, options).generate(alone)
                 #expect(rows[row] == together[row])
             }
+        }
+    }
+
+    /// What `Tools/goldens/generation.py` recorded of transformers' `generate`, by the settings of
+    /// generation_config.json: penalties, limits and bans, in a batch padded on the left.
+    @Test func settingsOfTheModelGiveWhatTransformersGives() throws {
+        let golden = try readJSON(FilePaths.join(ModelFixture.root, "generation.json"))
+        let prompts = try #require(golden["prompts"]?.arrayValue).map { try ids($0) }
+        let longest = prompts.map(\.count).max() ?? 0
+        let cases = try #require(golden["cases"]?.arrayValue)
+        #expect(cases.count >= 20)
+        for entry in cases {
+            let fixture = ModelFixture(name: try #require(entry["model"]?.stringValue))
+            let settings = try #require(entry["settings"]?.objectValue)
+            let folder = try TemporaryFolder(copying: fixture.folder)
+            var json: JSONObject = ["eos_token_id": 2]
+            for (key, value) in settings.members { json[key] = value }
+            try folder.write("generation_config.json", json)
+            let defaults = try PretrainedModel(path: folder.path).generationDefaults()
+            #expect(defaults.unknown.isEmpty)
+            var options = GenerationOptions()
+            options.sampling = defaults.sampling
+            options.stopIDs = defaults.stopIDs
+            options.minimumNewTokens = defaults.minimumNewTokens
+            options.maximumNewTokens =
+                try #require(
+                    defaults.maximumNewTokens ?? defaults.maximumLength.map { $0 - longest })
+            let rows = try TokenGenerator(fixture.model(), options).generate(prompts)
+            let wanted = try #require(entry["token_ids"]?.arrayValue).map { try ids($0) }
+            #expect(rows.map(\.tokenIDs) == wanted, "\(fixture.name) \(settings)")
         }
     }
 
@@ -131,6 +162,14 @@ import Testing
         #expect(sampled.maximumNewTokens == 33)
         // config.json has the end of text where generation_config.json has none.
         #expect(sampled.stopIDs == [2])
+        let more = try defaults([
+            "stop_strings": ["END", "\n\n"], "num_return_sequences": 3, "num_beams": 4,
+            "typical_p": 1.0, "length_penalty": 1.0,
+        ])
+        #expect(more.stopStrings == ["END", "\n\n"])
+        #expect(more.sampleCount == 3)
+        // What is not there is told, what is switched off is not.
+        #expect(more.unknown == ["num_beams"])
         #expect(failure { _ = try defaults(["eos_token_id": "end"]) }.contains("eos_token_id"))
         #expect(failure { _ = try defaults(["do_sample": true, "top_p": 7]) }.contains("top-p"))
     }

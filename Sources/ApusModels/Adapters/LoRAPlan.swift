@@ -159,6 +159,12 @@ public struct AdapterError: OperationalError {
     public let summary: String
     public var likelyCause: String?
     public var remedy: String?
+
+    public init(summary: String, likelyCause: String? = nil, remedy: String? = nil) {
+        self.summary = summary
+        self.likelyCause = likelyCause
+        self.remedy = remedy
+    }
 }
 
 /// A regular expression over whole paths.

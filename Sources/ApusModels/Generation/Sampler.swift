@@ -16,6 +16,10 @@ public struct SamplingOptions: Sendable, Hashable {
     public var topP: Double?
     /// Only tokens with at least this share of the most likely one's probability.
     public var minP: Double?
+    /// Tokens that are never chosen.
+    public var suppressedIDs: Set<Int> = []
+    /// No run of so many tokens occurs twice in a text; 0 allows all.
+    public var noRepeatLength = 0
 
     public init() {}
 
@@ -23,12 +27,18 @@ public struct SamplingOptions: Sendable, Hashable {
 
     public var isGreedy: Bool { temperature == 0 }
 
+    /// Whether the likeliest token is chosen of logits as they are.
+    public var isPlain: Bool {
+        isGreedy && repetitionPenalty == 1 && suppressedIDs.isEmpty && noRepeatLength == 0
+    }
+
     /// The first option outside of its range, in words; nil when all is well.
     public var problem: String? {
         if !(temperature >= 0 && temperature.isFinite) { return "temperature is \(temperature)" }
         if let topK, topK < 1 { return "top-k is \(topK)" }
         if let topP, !(topP > 0 && topP <= 1) { return "top-p is \(topP); it should be in (0, 1]" }
         if let minP, !(minP >= 0 && minP <= 1) { return "min-p is \(minP); it should be in [0, 1]" }
+        if noRepeatLength < 0 { return "no-repeat length is \(noRepeatLength)" }
         if !(repetitionPenalty > 0 && repetitionPenalty.isFinite) {
             return "the repetition penalty is \(repetitionPenalty); it should be positive"
         }
@@ -50,8 +60,12 @@ public struct Sampler: Sendable {
     }
 
     /// The next token after `seen` (prompt and what was produced), by its logits `[vocabulary]`.
-    public mutating func choose(_ logits: Tensor, after seen: [Int]) -> Int {
-        let scores = warped(logits, after: seen)
+    ///
+    /// - forbidden: tokens that must not come now
+    public mutating func choose(
+        _ logits: Tensor, after seen: [Int], forbidding forbidden: Set<Int> = []
+    ) -> Int {
+        let scores = warped(logits, after: seen, forbidding: forbidden)
         if options.isGreedy { return scores.argmax().intItem() }
         // In double precision: fp32 sums over a large vocabulary would not reach 1.
         let cumulative = scores.softmax().to(.float64).cumulativeSum(-1)
@@ -64,9 +78,13 @@ public struct Sampler: Sendable {
     }
 
     /// Logits in fp32 with all warpers applied; what is ruled out is -infinity.
-    public func warped(_ logits: Tensor, after seen: [Int]) -> Tensor {
+    public func warped(
+        _ logits: Tensor, after seen: [Int], forbidding forbidden: Set<Int> = []
+    ) -> Tensor {
         var scores = logits.to(.float32)
         if options.repetitionPenalty != 1, !seen.isEmpty { scores = penalized(scores, seen) }
+        let excluded = forbidden.union(options.suppressedIDs).union(repeats(seen))
+        if !excluded.isEmpty { scores = excluding(excluded, from: scores) }
         if options.isGreedy { return scores }
         if options.temperature != 1 { scores = scores / options.temperature }
         if let topK = options.topK, topK < scores.size(0) {
@@ -80,6 +98,24 @@ public struct Sampler: Sendable {
             scores = scores.maskedFill(probabilities.isLess(than: bound), -.infinity)
         }
         return scores
+    }
+
+    /// Tokens that would end a run of ``SamplingOptions/noRepeatLength`` tokens that was there.
+    private func repeats(_ seen: [Int]) -> Set<Int> {
+        let length = options.noRepeatLength
+        guard length > 0, seen.count >= length else { return [] }
+        let beginning = seen.suffix(length - 1)
+        let starts = 0...seen.count - length
+        return Set(
+            starts.filter { seen[$0..<$0 + length - 1].elementsEqual(beginning) }
+                .map { seen[$0 + length - 1] })
+    }
+
+    private func excluding(_ ids: Set<Int>, from scores: Tensor) -> Tensor {
+        let places = ids.filter { (0..<scores.size(0)).contains($0) }.sorted()
+        guard !places.isEmpty else { return scores }
+        let nothing = Tensor.full([places.count], -.infinity, device: scores.device)
+        return scores.scatter(0, index: Tensor(places).to(device: scores.device), source: nothing)
     }
 
     private func penalized(_ scores: Tensor, _ seen: [Int]) -> Tensor {

@@ -6,6 +6,8 @@ internal import ApusTensor
 public struct GenerationOptions: Sendable {
     public var sampling = SamplingOptions.greedy
     public var maximumNewTokens = 256
+    /// Before these are produced no stop token is chosen.
+    public var minimumNewTokens = 0
     /// Tokens that end a row; the one that did is the last of its ids.
     public var stopIDs: Set<Int> = []
     public var seed: UInt64 = 0
@@ -117,12 +119,12 @@ public struct TokenGenerator {
 
     /// The next token of every row; rows that ended get any.
     private func choose(_ logits: Tensor, _ rows: inout [Row]) -> [Int] {
-        if options.sampling.isGreedy, options.sampling.repetitionPenalty == 1 {
+        if options.sampling.isPlain, options.minimumNewTokens == 0 {
             return logits.argmax(-1).ints()
         }
         return rows.indices.map { index in
             guard rows[index].ending == nil else { return 0 }
-            return rows[index].choose(logits[index])
+            return rows[index].choose(logits[index], options)
         }
     }
 }
@@ -139,8 +141,10 @@ private struct Row {
         self.sampler = sampler
     }
 
-    mutating func choose(_ logits: Tensor) -> Int {
-        sampler.choose(logits, after: prompt + produced)
+    mutating func choose(_ logits: Tensor, _ options: GenerationOptions) -> Int {
+        let mayStop = produced.count >= options.minimumNewTokens
+        return sampler.choose(
+            logits, after: prompt + produced, forbidding: mayStop ? [] : options.stopIDs)
     }
 
     mutating func append(_ id: Int, _ goesOn: Bool, _ options: GenerationOptions, limit: Int?) {

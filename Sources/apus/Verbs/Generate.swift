@@ -13,6 +13,10 @@ struct Generate: ParsableCommand {
     @Option(help: ArgumentHelp("A HuggingFace folder or a GGUF file.", valueName: "dir|file"))
     var model: String
 
+    @Option(
+        help: ArgumentHelp("An adapter folder that changes the model.", valueName: "dir"))
+    var adapter: String?
+
     @Option(help: ArgumentHelp("What the model continues.", valueName: "text"))
     var prompt: String
 
@@ -40,6 +44,9 @@ struct Generate: ParsableCommand {
     @Option(help: ArgumentHelp("Text that ends the answer; may be repeated.", valueName: "text"))
     var stop: [String] = []
 
+    @Option(help: "Answers, each drawn anew.")
+    var samples: Int?
+
     @Option(help: "Seed of the choice.")
     var seed: UInt64?
 
@@ -49,7 +56,11 @@ struct Generate: ParsableCommand {
     @Option(help: "Threads to compute with.")
     var threads: Int?
 
-    @Flag(help: "Print one JSON object with text, token_ids and tokens_per_second.")
+    @Flag(
+        help: """
+            Print one JSON object with text, token_ids and tokens_per_second; with several \
+            samples, a list of texts and token_ids.
+            """)
     var json = false
 
     func validate() throws {
@@ -58,6 +69,7 @@ struct Generate: ParsableCommand {
         }
         try check((maxNewTokens ?? 1) >= 1, "--max-new-tokens must be at least 1.")
         try check((threads ?? 1) >= 1, "--threads must be at least 1.")
+        try check((samples ?? 1) >= 1, "--samples must be at least 1.")
         let temperature = temperature ?? 0
         let isTemperature = temperature >= 0 && temperature.isFinite
         try check(isTemperature, "--temperature must be a number of at least 0.")
@@ -82,6 +94,8 @@ struct Generate: ParsableCommand {
         pass("min-p", minP)
         pass("repetition-penalty", repetitionPenalty)
         for text in stop { pass("stop", text) }
+        pass("adapter", adapter)
+        pass("samples", samples)
         pass("seed", seed)
         pass("dtype", dtype?.rawValue)
         pass("threads", threads)

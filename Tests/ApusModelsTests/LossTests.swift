@@ -1,0 +1,46 @@
+import ApusModels
+import ApusNN
+import ApusTensor
+import Testing
+
+/// What a model's loss can be besides plain.
+@Suite struct ModelLossTests {
+    private let ids = Tensor((0..<24).map { 3 + ($0 * 29) % 120 }, shape: [3, 8])
+
+    /// A weighted batch is the weighted sum of its samples, and tokens can be weighted one by one.
+    @Test(arguments: ["llama-tied", "gpt2", "gemma2"])
+    func weightsOfSamplesAndTokens(_ name: String) throws {
+        let model = try ModelFixture(name: name).model()
+        let weights: [Float] = [2, 0, 0.5]
+        func loss(_ rows: Tensor, _ weights: Tensor? = nil) -> Double {
+            withoutGradient { model.lossSum(tokens: rows, labels: rows, weights: weights).item() }
+        }
+        let parts = (0..<3).map { Double(weights[$0]) * loss(ids[$0..<$0 + 1]) }
+        let whole = loss(ids, Tensor(weights))
+        #expect(abs(whole - parts.reduce(0, +)) < 1e-5 * whole)
+        let each = Tensor(weights).unsqueeze(-1).expand([3, 8]).contiguous()
+        #expect(abs(loss(ids, each) - whole) < 1e-6 * whole)
+        #expect(abs(loss(ids, Tensor([1, 1, 1] as [Float])) - loss(ids)) < 1e-5 * loss(ids))
+    }
+
+    /// NEFTune: uniform within alpha over the root of length times width, in training alone.
+    @Test(arguments: ["llama-tied", "gpt2", "gemma2"])
+    func noiseOnEmbeddingsIsForTrainingAlone(_ name: String) throws {
+        let model = try ModelFixture(name: name).model()
+        func states(_ alpha: Double, isTraining: Bool) -> [Float] {
+            var context = SequenceContext(isTraining: isTraining)
+            context.embeddingNoise = alpha
+            return withoutGradient { model.hiddenStates(ids, context).floats() }
+        }
+        let plain = states(0, isTraining: false)
+        #expect(states(5, isTraining: false) == plain)
+        #expect(states(0, isTraining: true) == plain)
+        let noisy = states(5, isTraining: true)
+        #expect(noisy != plain)
+        #expect(states(5, isTraining: true) != noisy)
+        // A thousandth of the noise moves the states by about a thousandth as much.
+        let far = largestDifference(noisy, plain)
+        let near = largestDifference(states(5e-3, isTraining: true), plain)
+        #expect(near > 0 && near < far / 50)
+    }
+}
