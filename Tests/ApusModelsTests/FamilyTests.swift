@@ -37,13 +37,7 @@ import Testing
 
         let loss = try #require(expected["loss"]?.doubleValue)
         #expect(abs(mean.item() - loss) < 1e-6 * loss)
-        let norms = try #require(expected["gradient_norms"]?.objectValue)
-        #expect(norms.count == model.store.parameters.count)
-        for parameter in model.store.parameters {
-            let norm = try #require(norms[parameter.name]?.doubleValue, "\(parameter.name)")
-            let gradient = try #require(parameter.value.gradient, "\(parameter.name)")
-            #expect(abs(gradient.norm().item() - norm) < 1e-5 * norm, "\(parameter.name)")
-        }
+        try expectGradients(of: model.store, expected["gradients"])
     }
 
     @Test(arguments: ModelFixture.continued)

@@ -1,6 +1,7 @@
 import ApusBase
 import ApusFormats
 import ApusModels
+import ApusNN
 import ApusTensor
 import Testing
 
@@ -53,6 +54,27 @@ func largestDifference(_ a: [Float], _ b: [Float]) -> Float {
     return zip(a, b).reduce(0) { largest, pair in
         let difference = abs(pair.0 - pair.1)
         return difference.isFinite ? max(largest, difference) : .infinity
+    }
+}
+
+/// Every gradient has the recorded norm, and the recorded projection on a wave over its elements: a
+/// wrong or permuted one has not.
+func expectGradients(of store: ParameterStore, _ recorded: JSON?) throws {
+    let recorded = try #require(recorded?.objectValue)
+    #expect(recorded.count == store.parameters.count)
+    for parameter in store.parameters {
+        let summary = try #require(recorded[parameter.name]?.arrayValue, "\(parameter.name)")
+        let (norm, projection) = (summary[0].doubleValue ?? .nan, summary[1].doubleValue ?? .nan)
+        let gradient = try #require(parameter.value.gradient, "\(parameter.name)")
+        let flat = gradient.to(.float64).reshape(-1)
+        let wave = Tensor.arange(Double(flat.size(0)), dtype: .float64).cos()
+        // A key's bias changes nothing in softmax: its gradient is rounding noise.
+        let bound = norm < 1e-6 ? 1e-6 : 1e-5 * norm
+        #expect(abs(flat.norm().item() - norm) < bound, "\(parameter.name)")
+        // Against a wave, whose norm is the root of half the elements, rounding adds up.
+        let spread = Double(flat.size(0)).squareRoot()
+        let difference = abs((flat * wave).sum().item() - projection)
+        #expect(difference < bound * max(1, spread / 10), "\(parameter.name)")
     }
 }
 

@@ -7,8 +7,8 @@
 Each folder under Tests/ApusModelsTests/Fixtures/NAME's kind (`encoders` with a head for masked
 tokens, `classifiers` with one for sequences) holds config.json and fp32 weights as
 `save_pretrained` writes them, and beside them
-  expected.json         a padded batch (right-padded; `attention_mask`), labels, the mean loss, the
-                        norm of each parameter's gradient
+  expected.json         a padded batch (right-padded; `attention_mask`), labels, the mean loss, norm and
+                        projection of each parameter's gradient
   expected.safetensors  `logits` (of masked tokens: at all places that are no padding) and
                         `hidden`, the last hidden states
 """
@@ -23,7 +23,7 @@ from transformers import (
     AutoModelForMaskedLM, AutoModelForSequenceClassification, BertConfig, DistilBertConfig,
     Gemma2Config, GPT2Config, GPTNeoXConfig, LlamaConfig, Qwen3Config, RobertaConfig)
 
-from shared import MODEL_FIXTURES, randomize, rounded, write_json
+from shared import MODEL_FIXTURES, randomize, rounded, summary, write_json
 
 VOCABULARY, SEQUENCE = 128, 20
 ENCODER = dict(
@@ -115,7 +115,7 @@ def make(kind, name, config, seed):
         "labels": [[rounded(x) for x in row] for row in labels.tolist()]
         if labels.ndim == 2 and labels.is_floating_point() else labels.tolist(),
         "loss": rounded(output.loss),
-        "gradient_norms": {n: rounded(p.grad.norm()) for n, p in model.named_parameters()
+        "gradients": {n: summary(p.grad) for n, p in model.named_parameters()
                            if p.grad is not None},
     })
 

@@ -6,8 +6,8 @@
 
 Each folder under Tests/ApusModelsTests/Fixtures/models holds config.json, generation_config.json
 and fp32 weights as `save_pretrained` writes them, and beside them
-  expected.json         a token batch with labels (-100 is not trained), the mean loss, the norm of
-                        each parameter's gradient, and a greedy continuation
+  expected.json         a token batch with labels (-100 is not trained), the mean loss, norm and
+                        projection of each parameter's gradient, and a greedy continuation
   expected.safetensors  `logits` of the whole batch [2, 20, vocabulary]
 """
 
@@ -23,7 +23,7 @@ from transformers import (
     GPTNeoXConfig, LlamaConfig, MistralConfig, MixtralConfig, Olmo2Config, Phi3Config, Qwen2Config,
     Qwen3Config, Qwen3MoeConfig, SmolLM3Config)
 
-from shared import MODELS, randomize, rounded, write_json
+from shared import MODELS, randomize, rounded, summary, write_json
 
 VOCABULARY = 128
 SEQUENCE = 20
@@ -168,10 +168,10 @@ def confident_continuation(model, seed):
 
 
 def file_gradients(model):
-    """Norms of gradients by the names of the file, where each expert's matrices stand alone."""
+    """Summaries of gradients by the names of the file, where each expert's matrices stand alone."""
     is_mixtral = model.config.model_type == "mixtral"
     names = ("w1", "w3", "w2") if is_mixtral else ("gate_proj", "up_proj", "down_proj")
-    norms = {}
+    gradients = {}
     for name, parameter in model.named_parameters():
         if is_mixtral:
             name = name.replace(".mlp.", ".block_sparse_moe.")
@@ -179,14 +179,14 @@ def file_gradients(model):
             name = name.replace("lm_head.", "embed_out.")
         path, _, last = name.rpartition(".")
         if not path.endswith(".experts"):
-            norms[name] = rounded(parameter.grad.norm())
+            gradients[name] = summary(parameter.grad)
             continue
         for expert, gradient in enumerate(parameter.grad):
             parts = [gradient] if last == "down_proj" else gradient.chunk(2)
             titles = names[2:] if last == "down_proj" else names[:2]
             for title, part in zip(titles, parts, strict=True):
-                norms[f"{path}.{expert}.{title}.weight"] = rounded(part.norm())
-    return norms
+                gradients[f"{path}.{expert}.{title}.weight"] = summary(part)
+    return gradients
 
 
 def make(name, seed):
@@ -206,13 +206,13 @@ def make(name, seed):
     ids, labels = batch(seed)
     output = model(input_ids=ids, labels=labels, use_cache=False)
     output.loss.backward()
-    norms = file_gradients(model)
+    gradients = file_gradients(model)
     save_file({"logits": output.logits.detach().contiguous()}, folder / "expected.safetensors")
     expected = {
         "input_ids": ids.tolist(),
         "labels": labels.tolist(),
         "loss": rounded(output.loss),
-        "gradient_norms": norms,
+        "gradients": gradients,
     }
     if name not in WITHOUT_CONTINUATION:
         expected["greedy"] = confident_continuation(model, seed)

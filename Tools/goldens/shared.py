@@ -39,6 +39,13 @@ def randomize(model, seed):
                 parameter.copy_(noise / parameter.shape[-1] ** 0.5)
 
 
+def summary(gradient):
+    """Norm and projection of a gradient: two numbers that a wrong or permuted one does not have."""
+    flat = gradient.detach().double().flatten()
+    waves = torch.cos(torch.arange(flat.numel(), dtype=torch.float64))
+    return [rounded(flat.norm()), rounded(flat @ waves)]
+
+
 def rounded(value, digits=8):
     """A float with `digits` significant digits: enough for fp32, and short in JSON."""
     number = value.item() if isinstance(value, torch.Tensor) else float(value)
