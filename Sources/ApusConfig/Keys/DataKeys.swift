@@ -59,6 +59,9 @@ extension RecipeKeys {
             "message_property_mappings", \.messagePropertyMappings,
             .table(messageKeys, standard: MessagePropertyMappings()),
             "What the file calls a message's role and content."),
+        Key(
+            "field_weight", \.fieldWeight, .optional(.text("a name")),
+            "The member with what the sample's loss counts; without it all count one."),
         Key("field_tools", \.fieldTools, .text("a name"), "The member with a chat's tools."),
         Key(
             "roles", \.roles, .map(of: .list(of: .text("a role"))),

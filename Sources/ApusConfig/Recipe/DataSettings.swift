@@ -48,6 +48,8 @@ public struct DatasetSettings: Sendable, Hashable {
     /// The member of a row that holds the messages of a chat.
     public var fieldMessages = "messages"
     public var messagePropertyMappings = MessagePropertyMappings()
+    /// The member of a row that tells what its loss counts; nil: one.
+    public var fieldWeight: String?
     /// The member of a row that holds the tools of a chat.
     public var fieldTools = "tools"
     /// What the file calls the template's roles, such as `user: [human]`.

@@ -18,6 +18,8 @@ public struct MicroBatch: Sendable, Hashable {
     public fileprivate(set) var tokenCount = 0
     /// Labels that are not -100: what the loss sums over.
     public fileprivate(set) var trainedTokenCount = 0
+    /// What the label of each token counts in the loss; nil: one.
+    public fileprivate(set) var lossWeights: [Float]?
     /// Whether any row holds several documents: then attention must be masked by ``documents``.
     /// Without it, plain causal attention is right, since padding stands at the end of rows.
     public fileprivate(set) var isPacked = false
@@ -58,6 +60,8 @@ struct Collator: Sendable {
         precondition(longest <= wanted, "collate: a row of \(longest) tokens for \(wanted)")
         let length = (wanted + multiple - 1) / multiple * multiple
         var batch = MicroBatch(rows: rows.count, length: length, padding: padding)
+        let isWeighted = rows.contains { $0.contains { store.lossWeight($0) != 1 } }
+        if isWeighted { batch.lossWeights = Array(repeating: 1, count: rows.count * length) }
         for (number, row) in rows.enumerated() {
             var start = number * length
             for (document, sample) in row.enumerated() {
@@ -68,6 +72,8 @@ struct Collator: Sendable {
                 batch.positions.replaceSubrange(target, with: ramp[..<source.count])
                 let mark = repeatElement(Int32(document + 1), count: source.count)
                 batch.documents.replaceSubrange(target, with: mark)
+                let weight = repeatElement(store.lossWeight(sample), count: source.count)
+                batch.lossWeights?.replaceSubrange(target, with: weight)
                 batch.tokenCount += source.count
                 batch.trainedTokenCount += store.trainedCount(sample)
                 start = target.upperBound

@@ -7,11 +7,13 @@ public struct OptimizerWindow: Sendable {
     public let isLastOfEpoch: Bool
     /// Micro-steps that every rank takes, also one that has no micro-batch in some.
     public let microSteps: Int
-    /// Rows, tokens and trained tokens over all ranks. The last is what the sum of the losses is
-    /// divided by; every rank knows it without asking.
+    /// Rows, tokens and trained tokens over all ranks.
     public let rowCount: Int
     public let tokenCount: Int
     public let trainedTokenCount: Int
+    /// The trained tokens, each with the weight of its sample: what the sum of the losses is
+    /// divided by. Every rank knows it without asking.
+    public let lossWeight: Double
 
     private let order: [Int]
     private let table: RowTable
@@ -28,6 +30,7 @@ public struct OptimizerWindow: Sendable {
         rowCount = order.count
         tokenCount = order.reduce(0) { $0 + table.tokenCount($1) }
         trainedTokenCount = order.reduce(0) { $0 + table.trainedCount($1) }
+        lossWeight = order.reduce(0) { $0 + table.lossWeight($1) }
         self.order = order
         self.table = table
         self.dealing = dealing

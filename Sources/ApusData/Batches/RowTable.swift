@@ -20,6 +20,13 @@ struct RowTable: Sendable {
 
     func tokenCount(_ row: Int) -> Int { self[row].reduce(0) { $0 + store.length($1) } }
 
+    /// The trained tokens of a row, each with the weight of its sample.
+    func lossWeight(_ row: Int) -> Double {
+        self[row].reduce(0) {
+            $0 + Double(store.trainedCount($1)) * Double(store.lossWeight($1))
+        }
+    }
+
     func trainedCount(_ row: Int) -> Int { self[row].reduce(0) { $0 + store.trainedCount($1) } }
 
     func collate(_ rows: some Sequence<Int>) -> MicroBatch {

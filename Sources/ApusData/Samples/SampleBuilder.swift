@@ -11,11 +11,30 @@ struct SampleBuilder: Sendable {
     let kind: SampleKind
     let encoder: (any TextEncoder)?
     let renderer: (any ChatRenderer)?
+    /// The member of a record that tells what its loss counts.
+    var lossWeightField: String?
 
     func sample(_ record: JSON) throws -> TokenizedSample {
         guard let row = record.objectValue else {
             throw Fault(problem: "\(record.kind) where an object should stand")
         }
+        var sample = try unweighted(row)
+        if let lossWeightField { sample.lossWeight = try lossWeight(row, lossWeightField) }
+        return sample
+    }
+
+    private func lossWeight(_ row: JSONObject, _ field: String) throws(Fault) -> Float {
+        guard let value = row[field] else { throw missing(field, in: row) }
+        let number = value.doubleValue ?? value.stringValue.flatMap { Double($0) }
+        guard let number, number >= 0, number.isFinite else {
+            throw Fault(
+                problem: "\"\(field)\" is \(value.text()), not a weight",
+                remedy: "a weight is a number of at least 0")
+        }
+        return Float(number)
+    }
+
+    private func unweighted(_ row: JSONObject) throws -> TokenizedSample {
         switch kind {
         case .completion(let field): return try completion(try text(row, field))
         case .chat(let fields):

@@ -7,11 +7,14 @@ public struct TokenizedSample: Sendable, Hashable {
     /// For each token itself, or ``ignoredLabel``. The model predicts label i from the tokens
     /// before i.
     public var labels: [Int32]
+    /// What each of its labels counts in the loss.
+    public var lossWeight: Float
 
-    public init(inputIDs: [Int32], labels: [Int32]) {
+    public init(inputIDs: [Int32], labels: [Int32], lossWeight: Float = 1) {
         precondition(inputIDs.count == labels.count, "TokenizedSample: one label for each token")
         self.inputIDs = inputIDs
         self.labels = labels
+        self.lossWeight = lossWeight
         // Nothing stands before the first token from which it could be predicted.
         if !labels.isEmpty { self.labels[0] = Self.ignoredLabel }
     }
@@ -30,6 +33,7 @@ public struct TokenizedSample: Sendable, Hashable {
     }
 
     func part(_ range: Range<Int>) -> TokenizedSample {
-        TokenizedSample(inputIDs: Array(inputIDs[range]), labels: Array(labels[range]))
+        TokenizedSample(
+            inputIDs: Array(inputIDs[range]), labels: Array(labels[range]), lossWeight: lossWeight)
     }
 }

@@ -7,6 +7,8 @@ public struct DataSource: Sendable, Hashable {
     public var kind: SampleKind
     /// How often an epoch of training shows each sample; a fraction shows a part of them.
     public var weight: Double
+    /// The member of a record that tells what its loss counts; nil: all count one.
+    public var lossWeightField: String?
 
     public init(path: String, format: DataFormat? = nil, kind: SampleKind, weight: Double = 1) {
         self.weight = weight

@@ -42,7 +42,9 @@ public struct Dataset: Sendable {
         var loader = DatasetLoader(options)
         for (source, files) in found {
             precondition(source.weight >= 0, "Dataset.load: a negative weight of \(source.path)")
-            let builder = SampleBuilder(kind: source.kind, encoder: encoder, renderer: renderer)
+            let builder = SampleBuilder(
+                kind: source.kind, encoder: encoder, renderer: renderer,
+                lossWeightField: source.lossWeightField)
             for path in files {
                 let file = try open(path, source.format)
                 try loader.load(file, builder, weight: source.weight)

@@ -24,7 +24,7 @@ public struct DatasetCache: Sendable, Hashable {
     }
 
     /// Changes when the layout, or what is made of a record, changes.
-    private static let version = 1
+    private static let version = 2
 
     /// What the data set is made of, in words.
     func key(
@@ -35,6 +35,7 @@ public struct DatasetCache: Sendable, Hashable {
         for (source, files) in sources {
             let format = source.format?.rawValue ?? "by name"
             lines.append("source \(format) \(source.kind.identity) \(source.weight)")
+            if let field = source.lossWeightField { lines.append("loss weight \(field)") }
             for path in files { lines.append("file \(try Self.digest(path))") }
         }
         let vocabulary = options.vocabularySize.map { String($0) } ?? "any"

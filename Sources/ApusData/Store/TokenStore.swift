@@ -8,6 +8,8 @@ public struct TokenStore: Sendable {
     var ends: [Int] = []
     /// Trained tokens of each sequence.
     var trained: [Int32] = []
+    /// What the labels of each sequence count in the loss.
+    var lossWeights: [Float] = []
 
     public init() {}
 
@@ -23,6 +25,7 @@ public struct TokenStore: Sendable {
         labels += sample.labels
         ends.append(inputIDs.count)
         self.trained.append(Int32(trained))
+        lossWeights.append(sample.lossWeight)
     }
 
     /// Where a sequence stands in ``inputIDs`` and ``labels``.
@@ -34,16 +37,24 @@ public struct TokenStore: Sendable {
     /// Tokens of a sequence that the loss counts.
     public func trainedCount(_ index: Int) -> Int { Int(trained[index]) }
 
+    /// What each label of a sequence counts in the loss.
+    public func lossWeight(_ index: Int) -> Float { lossWeights[index] }
+
     public subscript(index: Int) -> TokenizedSample {
         let range = range(index)
-        return TokenizedSample(inputIDs: Array(inputIDs[range]), labels: Array(labels[range]))
+        return TokenizedSample(
+            inputIDs: Array(inputIDs[range]), labels: Array(labels[range]),
+            lossWeight: lossWeights[index])
     }
 
     /// Tells contents apart: a resumed run must see the same data.
     public var fingerprint: UInt64 {
         let ids = inputIDs.withUnsafeBytes { apus_hash64($0.baseAddress, $0.count, 1) }
         let both = labels.withUnsafeBytes { apus_hash64($0.baseAddress, $0.count, ids) }
-        return ends.withUnsafeBytes { apus_hash64($0.baseAddress, $0.count, both) }
+        let all = ends.withUnsafeBytes { apus_hash64($0.baseAddress, $0.count, both) }
+        // Plain data keeps the fingerprint that it had before there were weights.
+        guard lossWeights.contains(where: { $0 != 1 }) else { return all }
+        return lossWeights.withUnsafeBytes { apus_hash64($0.baseAddress, $0.count, all) }
     }
 
     /// The sequences with these indices, in this order.
@@ -55,6 +66,7 @@ public struct TokenStore: Sendable {
             selection.labels += labels[range]
             selection.ends.append(selection.inputIDs.count)
             selection.trained.append(trained[index])
+            selection.lossWeights.append(lossWeights[index])
         }
         return selection
     }

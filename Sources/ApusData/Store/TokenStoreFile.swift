@@ -8,6 +8,7 @@ extension TokenStore {
             .init("labels", .i32, shape: [store.tokenCount]),
             .init("ends", .i64, shape: [store.count]),
             .init("trained", .i32, shape: [store.count]),
+            .init("loss_weights", .f32, shape: [store.count]),
         ]
     }
 
@@ -16,6 +17,7 @@ extension TokenStore {
         try writer.write("labels", all: labels)
         try writer.write("ends", all: ends)
         try writer.write("trained", all: trained)
+        try writer.write("loss_weights", all: lossWeights)
     }
 
     /// Reads what ``write(to:)`` wrote. Throws when the parts do not fit together.
@@ -25,9 +27,11 @@ extension TokenStore {
         labels = try file.elements("labels", .int32)
         ends = try file.elements("ends", .int64)
         trained = try file.elements("trained", .int32)
+        lossWeights = try file.elements("loss_weights", .float32)
         let ascends = zip([0] + ends, ends).allSatisfy { $0 < $1 }
         let fits = labels.count == inputIDs.count && trained.count == ends.count
-        guard ascends, fits, ends.last ?? 0 == inputIDs.count else {
+        let isWeighed = lossWeights.count == ends.count
+        guard ascends, fits, isWeighed, ends.last ?? 0 == inputIDs.count else {
             throw FileError(file.file.path, "its parts do not fit together")
         }
     }

@@ -110,7 +110,9 @@ extension DataSettings {
 extension DatasetSettings {
     /// What the data pipeline reads.
     var source: DataSource {
-        DataSource(path: path, format: format, kind: kind)
+        var source = DataSource(path: path, format: format, kind: kind)
+        source.lossWeightField = fieldWeight
+        return source
     }
 
     private var format: DataFormat? {

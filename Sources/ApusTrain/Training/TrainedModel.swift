@@ -62,8 +62,9 @@ public final class TrainedModel {
             context.positions = tensor(batch.positions)
             context.documents = tensor(batch.documents)
         }
+        let weights = batch.lossWeights.map { Tensor($0, shape: shape) }
         return model.lossSum(
             tokens: tensor(batch.inputIDs), labels: tensor(batch.labels), context,
-            options: isTraining ? lossOptions : .plain)
+            weights: isTraining ? weights : nil, options: isTraining ? lossOptions : .plain)
     }
 }

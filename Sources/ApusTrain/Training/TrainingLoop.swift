@@ -63,7 +63,7 @@ public final class TrainingLoop {
         let window = batches.next()
         let rate = schedule.rate(atStep: step)
         let lossSum = try accumulate(window)
-        let scale = 1 / Double(max(window.trainedTokenCount, 1))
+        let scale = window.lossWeight > 0 ? 1 / window.lossWeight : 1
         let outcome = try trained.engine.step(learningRate: rate, gradientScale: scale)
         step += 1
         trainedTokens += window.trainedTokenCount
