@@ -85,14 +85,14 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "ApusBase", "ApusConfig", "ApusLaunch", "ApusTokenizer", "ApusFormats", "ApusData",
-                argumentParser,
+                "ApusShard", argumentParser,
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "apus-worker",
             dependencies: [
                 "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusModels",
-                "ApusTokenizer", "ApusTrain", "ApusConfig", argumentParser,
+                "ApusTokenizer", "ApusTrain", "ApusConfig", "ApusShard", argumentParser,
             ],
             swiftSettings: strict),
 

@@ -9,13 +9,20 @@ public struct ParameterSpec: Sendable, Hashable {
     public var isTrainable: Bool
     /// Whether weight decay applies; norms and biases are spared by custom.
     public var decays: Bool
+    /// nil: the dtype that the model computes with; otherwise one of its own, such as fp32 for a
+    /// router in a bf16 model.
+    public var dtype: DType?
 
-    public init(name: String, shape: [Int], unit: Int, isTrainable: Bool = true, decays: Bool) {
+    public init(
+        name: String, shape: [Int], unit: Int, isTrainable: Bool = true, decays: Bool,
+        dtype: DType? = nil
+    ) {
         self.name = name
         self.shape = shape
         self.unit = unit
         self.isTrainable = isTrainable
         self.decays = decays
+        self.dtype = dtype
     }
 
     public var elementCount: Int { shape.reduce(1, *) }

@@ -30,6 +30,9 @@ public protocol LanguageModel: AnyObject {
     /// Hidden states and a weight whose product is the logits before ``logitSoftCap``: what the
     /// loss multiplies in pieces.
     func headOperands(_ hidden: Tensor) -> (hidden: Tensor, weight: Tensor)
+
+    /// The units whose parameters ``headOperands(_:)`` reads: it is called in runs of these only.
+    var headUnits: [Unit] { get }
 }
 
 extension LanguageModel {
@@ -47,10 +50,18 @@ extension LanguageModel {
 
     /// Hidden states `[..., width]` -> logits `[..., vocabulary]`.
     func logits(ofHidden hidden: Tensor) -> Tensor {
-        let (hidden, weight) = headOperands(hidden)
-        let logits = hidden.linear(weight: weight)
-        guard let logitSoftCap else { return logits }
-        return (logits / logitSoftCap).tanh() * logitSoftCap
+        headUnits.run([hidden]) { inputs in
+            let (hidden, weight) = self.headOperands(inputs[0])
+            let logits = hidden.linear(weight: weight)
+            guard let softCap = self.logitSoftCap else { return logits }
+            return (logits / softCap).tanh() * softCap
+        }
+    }
+
+    /// The head's weight is the embedding's, or lies with its update in the last unit.
+    func headUnits(tiedTo embedding: Unit?, _ last: Unit) -> [Unit] {
+        guard let embedding else { return [last] }
+        return headUpdate == nil ? [embedding] : [embedding, last]
     }
 
     /// The sum of the losses of all tokens that have a label, each label belonging to its own
@@ -65,15 +76,17 @@ extension LanguageModel {
         let (length, shift) = (tokens.size(1), predictsNextToken ? 1 : 0)
         precondition(length > shift, "lossSum: a sequence of \(length) tokens predicts nothing")
         let states = hiddenStates(tokens, context).slice(1, 0..<length - shift)
-        let (hidden, weight) = headOperands(states)
         let targets = labels.slice(1, shift..<length).reshape(-1)
         let rowWeights = weights.map { weights in
             let each = weights.rank == 1 ? weights.unsqueeze(-1) : weights.slice(1, shift..<length)
             return each.expand([tokens.size(0), length - shift]).reshape(-1)
         }
-        return languageModelLoss(
-            hidden: hidden.reshape(-1, hidden.size(-1)), head: weight, labels: targets,
-            weights: rowWeights, options: options, softCap: logitSoftCap)
+        return headUnits.run([states]) { inputs in
+            let (hidden, weight) = self.headOperands(inputs[0])
+            return languageModelLoss(
+                hidden: hidden.reshape(-1, hidden.size(-1)), head: weight, labels: targets,
+                weights: rowWeights, options: options, softCap: self.logitSoftCap)
+        }
     }
 }
 

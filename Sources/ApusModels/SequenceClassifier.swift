@@ -50,7 +50,7 @@ public final class SequenceClassifier {
     /// none, encoders by the first token.
     public func logits(_ tokens: Tensor, _ context: SequenceContext = SequenceContext()) -> Tensor {
         let hidden = backbone.hiddenStates(tokens, context)
-        return head(hidden, context)
+        return head.unit.run([hidden]) { self.head($0[0], context) }
     }
 
     /// The summed loss of a batch, an fp32 scalar.
@@ -82,12 +82,14 @@ private struct ClassificationHead {
         case layered(Linear, Linear, activation: (Tensor) -> Tensor, dropsBefore: Bool)
     }
 
+    let unit: Unit
     private let form: Form
     private let dropout: Double
 
     init(_ family: ModelFamily, width: Int, labels: Int, in root: Scope) {
         guard case .bert(let c) = family else {
             let place = root["score"].asUnit().withoutUpdates()
+            unit = place.unit
             form = .score(
                 Linear(
                     width, labels, bias: false, initializer: .normal(standardDeviation: 0.02),
@@ -95,9 +97,10 @@ private struct ClassificationHead {
             dropout = 0
             return
         }
-        let unit = root["classifier"].asUnit()
+        let last = root["classifier"].asUnit()
+        unit = last.unit
         func linear(_ outputs: Int, _ path: String...) -> Linear {
-            let place = path.reduce(root) { $0[$1] }.inUnit(of: unit)
+            let place = path.reduce(root) { $0[$1] }.inUnit(of: last)
             // The last layer is trained whole; those before it are the encoder's.
             let scope = outputs == labels ? place.withoutUpdates() : place
             return Linear(

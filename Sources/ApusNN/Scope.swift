@@ -74,6 +74,16 @@ public struct Scope {
     }
 }
 
+/// Is told when a unit's parameters are needed and when not: the engine that holds them.
+public protocol UnitObserver: AnyObject {
+    func willForward(_ unit: Int)
+    /// - isRecorded: autograd will go back through this run
+    /// - isClosed: and ``didBackward(_:)`` will follow then
+    func didForward(_ unit: Int, isRecorded: Bool, isClosed: Bool)
+    func willBackward(_ unit: Int)
+    func didBackward(_ unit: Int)
+}
+
 /// Parameters that one gather and one reduction move: a transformer block, the embeddings, the
 /// head.
 public final class Unit {
@@ -83,15 +93,56 @@ public final class Unit {
     /// Whether the block's activations are computed again in backward instead of being kept.
     public var recomputesActivations = false
 
+    /// Told of every run; nil where parameters are always there.
+    public weak var observer: (any UnitObserver)?
+
     init(name: String, index: Int) {
         self.name = name
         self.index = index
     }
 
-    /// Runs the block's forward; all its tensors that need a gradient go in through `inputs`.
+    /// Runs a part of the model that reads the unit's parameters; all its tensors that need a
+    /// gradient go in through `inputs`. A unit may run several times, and inside of another's run.
     public func run(_ inputs: [Tensor], _ body: @escaping ([Tensor]) -> Tensor) -> Tensor {
+        guard let observer else { return compute(inputs, body) }
+        observer.willForward(index)
+        let isClosed = isGradientEnabled && inputs.contains(where: \.requiresGradient)
+        let entered = isClosed ? boundary(inputs) { $0.didBackward($1) } : inputs
+        let output = compute(entered, body)
+        let isRecorded = isGradientEnabled && output.requiresGradient
+        observer.didForward(index, isRecorded: isRecorded, isClosed: isRecorded && isClosed)
+        return isRecorded ? boundary([output]) { $0.willBackward($1) }[0] : output
+    }
+
+    private func compute(_ inputs: [Tensor], _ body: @escaping ([Tensor]) -> Tensor) -> Tensor {
         guard recomputesActivations else { return body(inputs) }
         return checkpointed(inputs) { [body($0)] }[0]
+    }
+
+    /// The same tensors; when backward passes here, the observer is told.
+    private func boundary(
+        _ tensors: [Tensor], _ tell: @escaping (any UnitObserver, Int) -> Void
+    ) -> [Tensor] {
+        let (index, observer) = (index, observer)
+        let watched = tensors.indices.filter { tensors[$0].requiresGradient }
+        let passed = customGradient("\(name) boundary", inputs: watched.map { tensors[$0] }) {
+            watched.map { tensors[$0] }
+        } backward: { gradients in
+            if let observer { tell(observer, index) }
+            return gradients
+        }
+        var result = tensors
+        for (place, tensor) in zip(watched, passed) { result[place] = tensor }
+        return result
+    }
+}
+
+extension [Unit] {
+    /// Runs a part of the model that reads parameters of several units.
+    public func run(_ inputs: [Tensor], _ body: @escaping ([Tensor]) -> Tensor) -> Tensor {
+        guard let first else { return body(inputs) }
+        let others = Array(dropFirst())
+        return first.run(inputs) { others.run($0, body) }
     }
 }
 

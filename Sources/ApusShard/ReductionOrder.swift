@@ -1,8 +1,8 @@
 /// Decides when each unit's gradient is reduced, so that all ranks reduce in one order.
 ///
 /// The order is that in which backward usually finishes units: the last declared first. A unit that
-/// is complete before its turn waits; one that backward never reaches is reduced at the window's
-/// end. So ranks whose graphs differ, or that have no micro-batch at all, still start the same
+/// is complete before its turn waits; one that backward never reaches is reduced when backward is
+/// over. So ranks whose graphs differ, or that have no micro-batch at all, still start the same
 /// collectives.
 public struct ReductionOrder: Sendable {
     private let order: [Int]
@@ -12,12 +12,12 @@ public struct ReductionOrder: Sendable {
     /// - units: the units with gradients, in the order of declaration
     public init(units: [Int]) { order = units.reversed() }
 
-    public mutating func beginWindow() {
+    public mutating func begin() {
         isComplete = []
         next = 0
     }
 
-    /// A unit has all its gradients of the window: the units to reduce now, in this order.
+    /// A unit has all its gradients: the units to reduce now, in this order.
     public mutating func gradientsAreComplete(_ unit: Int) -> [Int] {
         isComplete.insert(unit)
         let first = next
@@ -26,7 +26,7 @@ public struct ReductionOrder: Sendable {
     }
 
     /// Backward is over: all units that are left.
-    public mutating func finishWindow() -> [Int] {
+    public mutating func finish() -> [Int] {
         defer { next = order.count }
         return Array(order[next...])
     }

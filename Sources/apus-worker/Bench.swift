@@ -1,6 +1,7 @@
 import ApusBase
 import ApusComm
 import ApusOptim
+import ApusShard
 import ApusTrain
 import ArgumentParser
 
@@ -69,6 +70,9 @@ struct BenchTrain: ParsableCommand {
     @Option var sequence = 256
     @Option var steps = 20
     @Option var dtype = "fp32"
+    @Option var sharding = "none"
+    @Option var groupSize: Int?
+    @Option var accumulation = 1
     @Option var weights: String?
 
     func run() throws {
@@ -81,7 +85,10 @@ struct BenchTrain: ParsableCommand {
             options.vocabulary = vocabulary
             options.sequence = sequence
             options.steps = steps
-            options.usesBFloat16 = dtype == "bf16"
+            options.dtype = dtype
+            options.sharding = ShardingPolicy(ShardingStrategy(rawValue: sharding) ?? .none)
+            options.sharding.groupSize = groupSize
+            options.accumulation = accumulation
             options.weights = weights
             let result = try TrainingBenchmark(options, group: group).run()
             if group.rank == 0 { print(result.text()) }

@@ -13,7 +13,7 @@ import Testing
     @Test func parametersLieEndToEndAndAreAddedUpOnce() {
         let layout = ModelLayout(
             specs: [spec("a", [3, 5]), spec("b", [7]), spec("c", [2], unit: 1)],
-            unitNames: ["root", "block"], worldSize: 3)
+            unitNames: ["root", "block"], shardCount: 3)
         #expect(layout.units.map(\.name) == ["root", "block"])
         #expect(layout.units[0].slots.map(\.range) == [0..<15, 15..<22])
         #expect(layout.units.map(\.elementCount) == [48, 48])
@@ -23,7 +23,7 @@ import Testing
     @Test func frozenParametersHaveABufferOfTheirOwn() {
         let layout = ModelLayout(
             specs: [spec("a", [4]), spec("b", [4], isTrainable: false), spec("c", [4])],
-            unitNames: ["root"], worldSize: 1)
+            unitNames: ["root"], shardCount: 1)
         #expect(layout.units.map(\.isTrainable) == [true, false])
         #expect(layout.units[0].slots.map(\.spec.name) == ["a", "c"])
     }
@@ -33,10 +33,12 @@ import Testing
             spec("a", [4]), spec("b", [4]), spec("n", [2], decays: false), spec("c", [4]),
         ]
         let unit = UnitLayout(
-            name: "u", isTrainable: true, specs: Array(specs.enumerated()).map { ($0, $1) },
-            granularity: 16)
-        #expect(unit.decayRuns.map(\.range) == [0..<8, 8..<10, 10..<14])
-        #expect(unit.decayRuns.map(\.decays) == [true, false, true])
+            name: "u", kind: .init(isTrainable: true),
+            specs: Array(specs.enumerated()).map { ($0, $1) }, shardCount: 1)
+        let runs = unit.decayRuns(in: 0..<16)
+        #expect(runs.map(\.range) == [0..<8, 8..<10, 10..<14])
+        #expect(runs.map(\.decays) == [true, false, true])
+        #expect(unit.decayRuns(in: 5..<12).map(\.range) == [0..<3, 3..<5, 5..<7])
     }
 
     /// Every element of every parameter has one place, for any sizes and number of ranks.
@@ -49,7 +51,7 @@ import Testing
                     "p\($0)", [Int.random(in: 1...40, using: &random)],
                     unit: Int.random(in: 0...2, using: &random))
             }
-            let layout = ModelLayout(specs: specs, unitNames: ["x", "y", "z"], worldSize: world)
+            let layout = ModelLayout(specs: specs, unitNames: ["x", "y", "z"], shardCount: world)
             #expect(layout.units.flatMap(\.slots).count == specs.count)
             for unit in layout.units {
                 var end = 0
@@ -67,37 +69,37 @@ import Testing
 @Suite struct ReductionOrderTests {
     @Test func aUnitWaitsForItsTurn() {
         var order = ReductionOrder(units: [0, 1, 2])
-        order.beginWindow()
+        order.begin()
         #expect(order.gradientsAreComplete(1) == [])
         #expect(!order.hasStarted(1))
         #expect(order.gradientsAreComplete(2) == [2, 1])
         #expect(order.hasStarted(1))
         #expect(order.gradientsAreComplete(0) == [0])
-        #expect(order.finishWindow() == [])
+        #expect(order.finish() == [])
     }
 
     @Test func unitsThatBackwardNeverReachesComeAtTheEnd() {
         var order = ReductionOrder(units: [0, 1, 2, 5])
-        order.beginWindow()
+        order.begin()
         #expect(order.gradientsAreComplete(5) == [5])
         #expect(order.gradientsAreComplete(1) == [])
-        #expect(order.finishWindow() == [2, 1, 0])
+        #expect(order.finish() == [2, 1, 0])
     }
 
     /// Whatever finishes when: all ranks reduce the same units in the same order, each once a
-    /// window.
+    /// backward.
     @Test func everyRankReducesInTheSameOrder() {
         var random = SplitMix64(seed: 11)
         for _ in 0..<300 {
             let units = Array(0..<Int.random(in: 1...8, using: &random))
             var order = ReductionOrder(units: units)
             for _ in 0..<2 {
-                order.beginWindow()
+                order.begin()
                 let reached = units.shuffled(using: &random).prefix(
                     Int.random(in: 0...units.count, using: &random))
                 var reduced: [Int] = []
                 for unit in reached { reduced += order.gradientsAreComplete(unit) }
-                reduced += order.finishWindow()
+                reduced += order.finish()
                 #expect(reduced == units.reversed())
             }
         }

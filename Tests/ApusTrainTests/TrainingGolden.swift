@@ -67,7 +67,7 @@ struct TrainingGolden: CustomStringConvertible, Sendable {
         let json = try json()
         let folder = Self.tests + "ApusModelsTests/Fixtures/models/" + json["model"]!.stringValue!
         let source = try PretrainedModel(path: folder)
-        let trained = TrainedModel(
+        let trained = try TrainedModel(
             source.family.makeModel(), options: options(json), group: group)
         #expect(try trained.load(from: source).isEmpty)
         for unit in trained.model.store.units {

@@ -22,13 +22,15 @@ import Testing
                     name: name, shape: shape, unit: unit, isTrainable: isTrainable,
                     decays: shape.count > 1)
             }
-            engine = Engine(
+            engine = try Engine(
                 specs: [
                     spec("w", [3, 2], unit: 0), spec("b", [2], unit: 1),
                     spec("scale", [2], unit: 1, isTrainable: false), spec("unused", [5], unit: 2),
                 ], unitNames: ["first", "second", "third"], options: options, group: group)
-            try engine.load { spec, values in
-                for index in values.indices { values[index] = Float(index + 1) / 4 }
+            try engine.load { spec, elements, values in
+                for (index, element) in elements.enumerated() {
+                    values[index] = Float(element + 1) / 4
+                }
                 if spec.name == "scale" { for index in values.indices { values[index] = 2 } }
             }
         }
@@ -52,15 +54,15 @@ import Testing
         let all = Self.samples
         return try LoopbackWorld.run(ranks) { group in
             let toy = try Toy(group)
-            toy.engine.beginWindow()
+            try toy.engine.beginWindow(gradientScale: 0.25)
             let own = stride(from: 0, to: all.count, by: perMicroBatch).map {
                 Array(all[$0..<min($0 + perMicroBatch, all.count)].joined())
             }.enumerated().filter { $0.offset % ranks == group.rank }.map(\.element)
-            if own.isEmpty { try toy.engine.finishWindowWithoutBatch() }
+            if own.isEmpty { try toy.engine.skipMicroBatch(isLast: true) }
             for (index, x) in own.enumerated() {
                 try toy.engine.backward(toy.loss(x), isLast: index == own.count - 1)
             }
-            let outcome = try toy.engine.step(learningRate: 0.01, gradientScale: 0.25)
+            let outcome = try toy.engine.step(learningRate: 0.01)
             guard case .updated = outcome else { return [] }
             return toy.values(0) + toy.values(1) + toy.values(2) + toy.values(3)
         }
@@ -90,10 +92,10 @@ import Testing
         let outcomes = try LoopbackWorld.run(2) { group in
             let toy = try Toy(group)
             let before = toy.values(0)
-            toy.engine.beginWindow()
+            try toy.engine.beginWindow()
             let x: [Float] = group.rank == 1 ? [.infinity, 1, 1] : [1, 1, 1]
             try toy.engine.backward(toy.loss(x), isLast: true)
-            let outcome = try toy.engine.step(learningRate: 0.1, gradientScale: 1)
+            let outcome = try toy.engine.step(learningRate: 0.1)
             return outcome == .skipped(.nonFiniteGradient) && toy.values(0) == before
                 && toy.engine.updateCount == 0
         }
@@ -103,9 +105,9 @@ import Testing
     @Test func clipsTheGlobalNorm() throws {
         let toy = try Toy(SingleRankProcessGroup()) { $0.maximumGradientNorm = 0.5 }
         let before = toy.values(0) + toy.values(1)
-        toy.engine.beginWindow()
+        try toy.engine.beginWindow()
         try toy.engine.backward(toy.loss([1, 2, 3]), isLast: true)
-        let outcome = try toy.engine.step(learningRate: 1, gradientScale: 1)
+        let outcome = try toy.engine.step(learningRate: 1)
         guard case .updated(let norm) = outcome else {
             Issue.record("skipped")
             return
@@ -124,9 +126,9 @@ import Testing
         // Each update is far below the weights' bf16 resolution; only masters can add them up.
         let before = toy.values(1)
         for _ in 0..<64 {
-            toy.engine.beginWindow()
+            try toy.engine.beginWindow()
             try toy.engine.backward(toy.loss([1, 1, 1]), isLast: true)
-            _ = try toy.engine.step(learningRate: 1e-5, gradientScale: 1)
+            _ = try toy.engine.step(learningRate: 1e-5)
         }
         #expect(toy.values(1) != before)
     }
@@ -138,9 +140,9 @@ import Testing
                 $0.weightDecay = 0.5
                 $0.decaysEverything = everything
             }
-            toy.engine.beginWindow()
+            try toy.engine.beginWindow()
             try toy.engine.backward(toy.loss([1, 1, 1]) * 0, isLast: true)
-            _ = try toy.engine.step(learningRate: 0.1, gradientScale: 1)
+            _ = try toy.engine.step(learningRate: 0.1)
             return toy.values(1)
         }
         #expect(try bias(false) == [0.25, 0.5])

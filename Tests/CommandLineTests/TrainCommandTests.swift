@@ -26,15 +26,6 @@ import Testing
             """)
     }
 
-    @Test(arguments: ["sharding=parameters", "fp16=true", "reduction_dtype=bf16"])
-    func whatTheTrainerDoesNotDoYetIsRefused(_ setting: String) throws {
-        let result = try train("echo started", "--set \(setting)")
-        let name = setting.split(separator: "=").joined(separator: ": ")
-        #expect(result.exitCode == 1)
-        #expect(result.output.contains("'\(name)' is not supported by Apus yet"))
-        #expect(!result.output.contains("started"))
-    }
-
     private let report = """
         say() { if [ -n "$APUS_EVENTS_FD" ]; then echo "$1" >&$APUS_EVENTS_FD; fi; }
         finish() { say '{"event": "done", "steps": 0, "seconds": 0}'; }

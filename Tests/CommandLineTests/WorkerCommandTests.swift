@@ -25,13 +25,15 @@ import Testing
         let result = try run("bench train --ranks 2 --threads-per-rank 3 --steps 5")
         let options =
             "bench train --hidden 384 --layers 10 --heads 6 --intermediate 1024 "
-            + "--vocabulary 8192 --sequence 256 --steps 5 --dtype fp32\n"
+            + "--vocabulary 8192 --sequence 256 --steps 5 --accumulation 1 --dtype fp32 "
+            + "--sharding none\n"
         #expect(result.output == "0/2 3: \(options)1/2 3: \(options)")
     }
 
     @Test(arguments: [
         ("bench train --hidden 10 --heads 3", "--hidden divisible by --heads"),
-        ("bench train --dtype fp8", "--dtype must be fp32 or bf16"),
+        ("bench train --dtype fp8", "--dtype must be fp32, bf16 or fp16"),
+        ("bench train --sharding everything", "--sharding must be one of none, optimizer"),
         ("bench comm --ranks 1", "--ranks must be at least 2"),
         ("bench train --steps 0", "Sizes must be above 0"),
         ("generate --model m --prompt p --max-new-tokens 0", "--max-new-tokens must be at least 1"),

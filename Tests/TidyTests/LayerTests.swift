@@ -32,7 +32,7 @@ import Testing
         ],
         "apus-worker": [
             "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusModels",
-            "ApusTokenizer", "ApusTrain", "ApusConfig", "ApusData", "ApusNN",
+            "ApusTokenizer", "ApusTrain", "ApusConfig", "ApusData", "ApusNN", "ApusShard",
         ],
     ]
 

@@ -24,6 +24,9 @@ public struct MicroBatch: Sendable, Hashable {
     /// Without it, plain causal attention is right, since padding stands at the end of rows.
     public fileprivate(set) var isPacked = false
 
+    /// A sequence of padding that trains nothing: for a rank that has to compute along.
+    public static let padding = MicroBatch(rows: 1, length: 2, padding: 0)
+
     fileprivate init(rows: Int, length: Int, padding: Int32) {
         self.rows = rows
         self.length = length

@@ -1,7 +1,7 @@
 public import ApusBase
 internal import ApusFormats
 public import ApusNN
-internal import ApusTensor
+public import ApusTensor
 
 /// An adapter as PEFT stores it: adapter_config.json and adapter_model.safetensors.
 public struct AdapterFolder {
@@ -78,7 +78,7 @@ public struct AdapterFolder {
 
 /// Writes what an adapted model has learnt: its factors, and what else was trained.
 public struct AdapterSaver {
-    private let configuration: LoRAConfiguration
+    fileprivate let configuration: LoRAConfiguration
     /// Layers that hide their own parameters.
     private let adaptedLayers: Set<String>
 
@@ -94,26 +94,47 @@ public struct AdapterSaver {
 
     /// Throws on a full disk or an unwritable folder.
     public func save(_ store: ParameterStore, to folder: String) throws(FileError) {
-        try FilePaths.createFolder(folder)
         let trained = store.parameters.filter(\.spec.isTrainable)
-        let writer = try SafetensorsWriter(
-            path: FilePaths.join(folder, AdapterFolder.weightsName),
-            tensors: trained.map { .init(key($0.name), .f32, shape: $0.shape) })
-        for parameter in trained {
-            let host = parameter.value.detached().to(device: .cpu).contiguous()
-            guard let memory = host.hostMemory else { preconditionFailure("save: no host memory") }
-            try withExtendedLifetime(host) { () throws(FileError) in
-                try writer.write(
-                    key(parameter.name), UnsafeRawBufferPointer(memory), of: host.dtype)
-            }
-        }
+        let writer = try begin(trained.map(\.spec), to: folder)
+        for parameter in trained { try writer.write(parameter.name, parameter.value) }
         try writer.finish()
-        try OutputFile.write(
-            configuration.json.text(.indented),
-            to: FilePaths.join(folder, AdapterFolder.configurationName))
     }
 
-    private func key(_ parameter: String) -> String {
+    /// Begins a folder whose parameters are written one by one, in any order.
+    public func begin(_ specs: [ParameterSpec], to folder: String) throws(FileError) -> Writer {
+        try FilePaths.createFolder(folder)
+        let writer = try SafetensorsWriter(
+            path: FilePaths.join(folder, AdapterFolder.weightsName),
+            tensors: specs.map { .init(key($0.name), .f32, shape: $0.shape) })
+        return Writer(saver: self, folder: folder, writer: writer)
+    }
+
+    public struct Writer: ParameterWriter {
+        private let saver: AdapterSaver
+        private let folder: String
+        private let writer: SafetensorsWriter
+
+        fileprivate init(saver: AdapterSaver, folder: String, writer: SafetensorsWriter) {
+            self.saver = saver
+            self.folder = folder
+            self.writer = writer
+        }
+
+        public func write(_ name: String, _ value: Tensor) throws(FileError) {
+            try value.withHostElements { bytes, dtype throws(FileError) in
+                try writer.write(saver.key(name), bytes, of: dtype)
+            }
+        }
+
+        public func finish() throws(FileError) {
+            try writer.finish()
+            try OutputFile.write(
+                saver.configuration.json.text(.indented),
+                to: FilePaths.join(folder, AdapterFolder.configurationName))
+        }
+    }
+
+    fileprivate func key(_ parameter: String) -> String {
         let parts = parameter.split(separator: ".")
         let module = parts.dropLast().joined(separator: ".")
         guard adaptedLayers.contains(module), let last = parts.last, !last.hasPrefix("lora_") else {

@@ -36,6 +36,7 @@ public final class BERT: LanguageModel {
     public let configuration: BERTConfiguration
     public let store: ParameterStore
     private let embeddings: BERTEmbeddings
+    private let embeddingUnit: Unit
     private let blocks: [BERTBlock]
     /// nil without the head.
     private let maskedHead: MaskedTokenHead?
@@ -49,7 +50,9 @@ public final class BERT: LanguageModel {
         self.store = store
         let names = configuration.names
         let model = store.root[names.model]
-        embeddings = BERTEmbeddings(configuration, in: model["embeddings"].asUnit())
+        let first = model["embeddings"].asUnit()
+        embeddingUnit = first.unit
+        embeddings = BERTEmbeddings(configuration, in: first)
         blocks = (0..<configuration.layerCount).map {
             BERTBlock(configuration, in: model[names.layers]["layer"][$0].asUnit())
         }
@@ -62,11 +65,15 @@ public final class BERT: LanguageModel {
     public var positionLimit: Int? { configuration.positionCount - configuration.firstPosition }
     public var predictsNextToken: Bool { false }
     public var headUpdate: LowRankUpdate? { nil }
+    public var headUnits: [Unit] {
+        guard let maskedHead else { return [] }
+        return maskedHead.weight == nil ? [embeddingUnit, maskedHead.unit] : [maskedHead.unit]
+    }
     public var head: Tensor { (maskedHead?.weight ?? embeddings.tokens.weight).value }
 
     public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {
         store.isTraining = context.isTraining
-        var x = embeddings(tokens, context)
+        var x = embeddingUnit.run([]) { _ in self.embeddings(tokens, context) }
         let mask = context.mutualMask
         for block in blocks { x = block(x, mask, context) }
         return x
@@ -169,6 +176,7 @@ private struct BERTBlock {
 /// What turns hidden states into logits of masked tokens: a layer, a norm, the embedding's weight
 /// and a bias.
 private struct MaskedTokenHead {
+    let unit: Unit
     let bias: Parameter
     /// nil: the embedding's.
     let weight: Parameter?
@@ -179,6 +187,7 @@ private struct MaskedTokenHead {
     init(_ c: BERTConfiguration, in root: Scope) {
         let names = c.names
         let last = root[names.head[0]].asUnit()
+        unit = last.unit
         func place(_ path: [String]) -> Scope { path.reduce(root) { $0[$1] }.inUnit(of: last) }
         // Beside a weight of its own it is that layer's; else it stands alone.
         bias = place(c.tiesEmbeddings ? names.head : names.headWeight)

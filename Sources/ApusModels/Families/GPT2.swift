@@ -27,7 +27,9 @@ public final class GPT2: LanguageModel {
     public let store: ParameterStore
     private let tokenEmbedding: Embedding
     private let positionEmbedding: Embedding
+    private let embeddingUnit: Unit
     private let blocks: [GPT2Block]
+    private let lastUnit: Unit
     private let norm: LayerNorm
     private let output: Parameter?
     public let headUpdate: LowRankUpdate?
@@ -43,6 +45,7 @@ public final class GPT2: LanguageModel {
         let (vocabulary, width) = (configuration.vocabularySize, configuration.width)
         let model = store.root["transformer"]
         let embeddings = model.asUnit()
+        embeddingUnit = embeddings.unit
         tokenEmbedding = Embedding(
             vocabulary, width, initializer: initializer, in: embeddings["wte"])
         positionEmbedding = Embedding(
@@ -51,6 +54,7 @@ public final class GPT2: LanguageModel {
             GPT2Block(configuration, layer: $0, in: model["h"][$0].asUnit())
         }
         let last = store.root["lm_head"].asUnit()
+        lastUnit = last.unit
         norm = LayerNorm(
             width, epsilon: configuration.normEpsilon,
             in: model["ln_f"].inUnit(of: last))
@@ -66,18 +70,23 @@ public final class GPT2: LanguageModel {
     public var layerCount: Int { configuration.layerCount }
     public var positionLimit: Int? { configuration.maximumLength }
     public var head: Tensor { (output ?? tokenEmbedding.weight).value }
+    public var headUnits: [Unit] {
+        headUnits(tiedTo: output == nil ? embeddingUnit : nil, lastUnit)
+    }
 
     public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {
         store.isTraining = context.isTraining
         let length = tokens.size(1)
         let positions = context.positions(length: length, device: tokens.device)
-        let embedded = context.addingNoise(to: tokenEmbedding(tokens))
-        var x = embedded + positionEmbedding(positions)
+        var x = embeddingUnit.run([]) { _ in
+            let embedded = context.addingNoise(to: self.tokenEmbedding(tokens))
+            return embedded + self.positionEmbedding(positions)
+        }
         x = x.dropout(configuration.embeddingDropout, isTraining: context.isTraining)
         let mask = AttentionMask(context, length: length, window: nil, device: tokens.device)
         for block in blocks { x = block(x, mask, context) }
         context.cache?.advance()
-        return norm(x)
+        return lastUnit.run([x]) { self.norm($0[0]) }
     }
 }
 

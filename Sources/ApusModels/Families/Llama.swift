@@ -36,8 +36,10 @@ public final class Llama: LanguageModel {
     public let configuration: LlamaConfiguration
     public let store: ParameterStore
     private let embedding: Embedding
+    private let embeddingUnit: Unit
     private let blocks: [LlamaBlock]
     private let units: [Unit]
+    private let lastUnit: Unit
     private let norm: RMSNorm
     private let output: Parameter?
     public let headUpdate: LowRankUpdate?
@@ -54,12 +56,14 @@ public final class Llama: LanguageModel {
         let initializer = Initializer.normal(standardDeviation: configuration.initializerDeviation)
         let shape = (configuration.vocabularySize, configuration.width)
         let model = store.root["model"]
-        embedding = Embedding(
-            shape.0, shape.1, initializer: initializer, in: model["embed_tokens"].asUnit())
+        let first = model["embed_tokens"].asUnit()
+        embeddingUnit = first.unit
+        embedding = Embedding(shape.0, shape.1, initializer: initializer, in: first)
         let scopes = (0..<configuration.layerCount).map { model["layers"][$0].asUnit() }
         blocks = scopes.enumerated().map { LlamaBlock(configuration, layer: $0, in: $1) }
         units = scopes.map(\.unit)
         let last = store.root["lm_head"].asUnit()
+        lastUnit = last.unit
         norm = RMSNorm(
             configuration.width, epsilon: configuration.normEpsilon,
             in: model["norm"].inUnit(of: last))
@@ -75,11 +79,16 @@ public final class Llama: LanguageModel {
     public var layerCount: Int { configuration.layerCount }
     public var positionLimit: Int? { nil }
     public var head: Tensor { (output ?? embedding.weight).value }
+    public var headUnits: [Unit] {
+        headUnits(tiedTo: output == nil ? embeddingUnit : nil, lastUnit)
+    }
 
     public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {
         store.isTraining = context.isTraining
         let length = tokens.size(1)
-        var x = context.addingNoise(to: embedding(tokens))
+        var x = embeddingUnit.run([]) { _ in
+            context.addingNoise(to: self.embedding(tokens))
+        }
         let past = context.cache?.length ?? 0
         let tables = RotaryTables(
             configuration.rotary,
@@ -99,7 +108,7 @@ public final class Llama: LanguageModel {
             x = units[layer].run([x]) { block($0[0], pass) }
         }
         context.cache?.advance()
-        return norm(x)
+        return lastUnit.run([x]) { self.norm($0[0]) }
     }
 }
 

@@ -50,8 +50,10 @@ public final class Decoder: LanguageModel {
     public let logitSoftCap: Double?
     private let form: Form
     private let embedding: Embedding
+    private let embeddingUnit: Unit
     private let blocks: [any DecoderBlock]
     private let units: [Unit]
+    private let lastUnit: Unit
     private let norm: (Tensor) -> Tensor
     private let output: Parameter?
     public let headUpdate: LowRankUpdate?
@@ -68,13 +70,14 @@ public final class Decoder: LanguageModel {
         let c = form.configuration
         let initializer = Initializer.normal(standardDeviation: c.initializerDeviation)
         let model = store.root[form.names.model]
-        embedding = Embedding(
-            c.vocabularySize, c.width, initializer: initializer,
-            in: model[form.names.embedding].asUnit())
+        let first = model[form.names.embedding].asUnit()
+        embeddingUnit = first.unit
+        embedding = Embedding(c.vocabularySize, c.width, initializer: initializer, in: first)
         let scopes = (0..<c.layerCount).map { model[form.names.layers][$0].asUnit() }
         blocks = scopes.enumerated().map { makeBlock($0, $1) }
         units = scopes.map(\.unit)
         let last = store.root[form.names.head].asUnit()
+        lastUnit = last.unit
         norm = makeNorm(model[form.names.norm].inUnit(of: last))
         output =
             c.tiesEmbeddings || !form.hasHead
@@ -89,10 +92,15 @@ public final class Decoder: LanguageModel {
     public var layerCount: Int { form.configuration.layerCount }
     public var positionLimit: Int? { nil }
     public var head: Tensor { (output ?? embedding.weight).value }
+    public var headUnits: [Unit] {
+        headUnits(tiedTo: output == nil ? embeddingUnit : nil, lastUnit)
+    }
 
     public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {
         store.isTraining = context.isTraining
-        var x = context.addingNoise(to: embedding(tokens))
+        var x = embeddingUnit.run([]) { _ in
+            context.addingNoise(to: self.embedding(tokens))
+        }
         if form.embeddingScale != 1 { x = x * form.embeddingScale }
         let passes = LayerPasses(form, context, length: tokens.size(1), like: x)
         for layer in blocks.indices {
@@ -100,7 +108,7 @@ public final class Decoder: LanguageModel {
             x = units[layer].run([x]) { block($0[0], pass) }
         }
         context.cache?.advance()
-        return norm(x)
+        return lastUnit.run([x]) { self.norm($0[0]) }
     }
 }
 

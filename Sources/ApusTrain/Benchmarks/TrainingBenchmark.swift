@@ -3,6 +3,7 @@ public import ApusComm
 internal import ApusModels
 internal import ApusNN
 internal import ApusOptim
+public import ApusShard
 internal import ApusTensor
 internal import ApusZeRO
 
@@ -23,7 +24,11 @@ public struct TrainingBenchmark {
         public var vocabulary = 8192
         public var sequence = 256
         public var steps = 20
-        public var usesBFloat16 = false
+        /// `fp32`, `bf16` or `fp16`.
+        public var dtype = "fp32"
+        /// Micro-batches of each rank in a step.
+        public var accumulation = 1
+        public var sharding = ShardingPolicy()
         /// A model folder with initial weights; nil: random ones.
         public var weights: String?
 
@@ -57,17 +62,24 @@ public struct TrainingBenchmark {
         let steady = seconds.count > 3 ? Array(seconds.dropFirst(3)) : seconds
         let median = steady.sorted()[steady.count / 2]
         return [
-            "system": "apus", "dtype": options.usesBFloat16 ? "bf16" : "fp32",
+            "system": .string("apus-\(options.sharding.strategy.rawValue)"),
+            "dtype": .string(options.dtype),
             "world": .integer(group.worldSize), "threads": .integer(Runtime.threadCount),
             "steps": .integer(options.steps),
             "parameters": .integer(trained.model.store.elementCount),
-            "tokens_per_s": .number(Double(options.sequence * group.worldSize) / median),
+            "tokens_per_s": .number(Double(tokensPerStep) / median),
             "step_s_median": .number(median), "step_s_min": .number(steady.min() ?? median),
             "step_s_first": .number(seconds[0]),
             "hwm_mb": .array(memory.map { .number($0 / 1_048_576) }),
             "first_step_at": .number(firstStepAt), "losses": .array(losses.map { .number($0) }),
-            "backend": .string(group.backend),
+            "backend": .string(group.backend), "state_mb": trained.engine.stateBytes.json,
+            "mb_moved_per_step": .number(
+                Double(trained.engine.movedBytes) / Double(options.steps) / 1_048_576),
         ]
+    }
+
+    private var tokensPerStep: Int {
+        options.sequence * group.worldSize * options.accumulation
     }
 
     private func mean(_ loss: Double) throws -> Double {
@@ -79,18 +91,27 @@ public struct TrainingBenchmark {
         let source = try options.weights.map { try PretrainedModel(path: $0) }
         let family = try source?.family ?? ModelFamily(configuration: configuration, path: "bench")
         var engine = EngineOptions()
-        engine.precision = options.usesBFloat16 ? .bfloat16 : .float32
+        engine.precision = precision
         engine.rule = AdamW(beta1: 0.9, beta2: 0.95)
         engine.weightDecay = 0.1
         engine.decaysEverything = true
+        engine.sharding = options.sharding
         engine.maximumGradientNorm = 1
-        let trained = TrainedModel(family.makeModel(), options: engine, group: group)
+        let trained = try TrainedModel(family.makeModel(), options: engine, group: group)
         if let source {
             _ = try trained.load(from: source)
         } else {
             try trained.initialize(seed: 1234)
         }
         return trained
+    }
+
+    private var precision: PrecisionPolicy {
+        switch options.dtype {
+        case "bf16": .bfloat16
+        case "fp16": .float16
+        default: .float32
+        }
     }
 
     private var configuration: JSON {
@@ -104,25 +125,47 @@ public struct TrainingBenchmark {
 
     /// One optimizer step; this rank's mean loss.
     private func step(_ step: Int, _ trained: TrainedModel) throws -> Double {
-        let sequence = step * group.worldSize + group.rank
-        let ids = MadeUpTokens.sequence(
-            sequence, length: options.sequence, vocabulary: options.vocabulary)
-        let tokens = Tensor(ids, shape: [1, options.sequence])
-        trained.engine.beginWindow()
-        let loss = try catchingTensorErrors {
-            trained.model.lossSum(tokens: tokens, labels: tokens, SequenceContext(isTraining: true))
+        let predicted = (options.sequence - 1) * options.accumulation
+        try trained.engine.beginWindow(
+            gradientScale: 1 / Double(predicted * group.worldSize))
+        var total = 0.0
+        for microStep in 0..<options.accumulation {
+            let tokens = tokens(step * options.accumulation + microStep)
+            let loss = try trained.engine.computing {
+                trained.model.lossSum(
+                    tokens: tokens, labels: tokens, SequenceContext(isTraining: true))
+            }
+            try trained.engine.backward(loss, isLast: microStep == options.accumulation - 1)
+            total += loss.detached().item()
         }
-        try trained.engine.backward(loss, isLast: true)
-        let predicted = Double(options.sequence - 1)
-        _ = try trained.engine.step(
-            learningRate: 3e-4, gradientScale: 1 / (predicted * Double(group.worldSize)))
-        return loss.detached().item() / predicted
+        _ = try trained.engine.step(learningRate: 3e-4)
+        return total / Double(predicted)
+    }
+
+    /// This rank's sequence of a micro-step, counted over all steps.
+    private func tokens(_ microStep: Int) -> Tensor {
+        let ids = MadeUpTokens.sequence(
+            microStep * group.worldSize + group.rank, length: options.sequence,
+            vocabulary: options.vocabulary)
+        return Tensor(ids, shape: [1, options.sequence])
     }
 
     private func secondsSince1970() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+}
+
+extension StateBytes {
+    /// In MiB.
+    fileprivate var json: JSON {
+        func mebibytes(_ bytes: Int) -> JSON { .number(Double(bytes) / 1_048_576) }
+        return [
+            "parameters": mebibytes(parameters), "masters": mebibytes(masters),
+            "gradients": mebibytes(gradients), "moments": mebibytes(moments),
+            "gradient_buffers": mebibytes(gradientBuffers),
+        ]
     }
 }
 

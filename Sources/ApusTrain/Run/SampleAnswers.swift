@@ -1,5 +1,6 @@
 internal import ApusConfig
 internal import ApusModels
+internal import ApusZeRO
 internal import ApusTokenizer
 
 /// Answers to the recipe's sample prompts, greedy, so that before and after can be compared.
@@ -7,9 +8,10 @@ struct SampleAnswers {
     private let prompts: [(text: String, ids: [Int])]
     private let tokenizer: Tokenizer
     private let generator: TokenGenerator
+    private let engine: Engine
 
     /// nil when the recipe has no prompts or the model no tokenizer.
-    init?(_ recipe: Recipe, _ model: any LanguageModel, _ source: ModelSource) throws {
+    init?(_ recipe: Recipe, _ trained: TrainedModel, _ source: ModelSource) throws {
         guard let tokenizer = source.tokenizer, !recipe.evaluation.samplePrompts.isEmpty else {
             return nil
         }
@@ -17,7 +19,8 @@ struct SampleAnswers {
         var options = GenerationOptions()
         options.maximumNewTokens = recipe.evaluation.sampleMaxNewTokens
         options.stopIDs = try source.pretrained.generationDefaults().stopIDs
-        generator = TokenGenerator(model, options)
+        generator = TokenGenerator(trained.model, options)
+        engine = trained.engine
         let template = try recipe.data.chatTemplateJinja.map { try ChatTemplate($0) }
         prompts = try recipe.evaluation.samplePrompts.map { prompt in
             (prompt, try Self.ids(prompt, template, tokenizer))
@@ -41,7 +44,7 @@ struct SampleAnswers {
     }
 
     func give(isAfter: Bool, to events: EventStream) throws {
-        let rows = try generator.generate(prompts.map(\.ids))
+        let rows = try engine.computing { try generator.generate(prompts.map(\.ids)) }
         for (prompt, row) in zip(prompts, rows) {
             let ids = row.tokenIDs.map(Int32.init)
             let text = tokenizer.decode(ids, skipSpecialTokens: true)

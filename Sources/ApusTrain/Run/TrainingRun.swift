@@ -54,7 +54,7 @@ public final class TrainingRun {
         Generator.seedAll(
             SplitMix64.mix(UInt64(bitPattern: Int64(recipe.output.seed))) &+ UInt64(group.rank))
         let trained = try catchingTensorErrors {
-            TrainedModel(model, options: recipe.engineOptions, group: group)
+            try TrainedModel(model, options: recipe.engineOptions, group: group)
         }
         if recipe.model.reinitWeights {
             try trained.initialize(seed: UInt64(bitPattern: Int64(recipe.output.seed)))
@@ -91,13 +91,16 @@ public final class TrainingRun {
                 steps: session.totalSteps, ranks: group.worldSize,
                 parameters: session.trained.model.store.elementCount,
                 trainedTokensPerEpoch: session.trainedTokensPerEpoch))
-        let answers = isFirst ? try SampleAnswers(recipe, session.trained.model, source) : nil
+        // A sharded model answers on all ranks at once; the first tells.
+        let answers =
+            isFirst || session.trained.computesTogether
+            ? try SampleAnswers(recipe, session.trained, source) : nil
         try answers?.give(isAfter: false, to: events)
         let before = try evaluate(session, step: 0)
         let end = try steps(session, folder)
         // Whoever stops a run wants the model soon, and is killed waiting if it takes long.
         if !end.wasInterrupted { try answers?.give(isAfter: true, to: events) }
-        try save(declared, source)
+        try save(declared, source, session.trained)
         try folder?.drawLoss(lossBefore: before)
         let summary = RunSummary(
             steps: session.step, seconds: (clock.now - began).inSeconds, lossBefore: before,
@@ -138,15 +141,23 @@ public final class TrainingRun {
         return loss
     }
 
-    /// The first rank writes the model; the others wait, so that none reports success before it is
-    /// there.
-    private func save(_ declared: RunModel, _ source: ModelSource) throws {
+    /// The first rank writes the model. The others bring what they hold of it, and wait, so that
+    /// none reports success before it is there.
+    private func save(
+        _ declared: RunModel, _ source: ModelSource, _ trained: TrainedModel
+    ) throws {
+        let folder = recipe.output.outputDirectory
         if isFirst {
-            let folder = recipe.output.outputDirectory
             events.send(.phase("saving", detail: folder))
-            try declared.save(recipe, to: folder)
+            let writer = try declared.beginSaving(recipe, to: folder)
+            try trained.forEachParameter(where: declared.isSaved) {
+                try writer.write($0.name, $0.value)
+            }
+            try writer.finish()
             try source.tokenizer?.save(to: folder)
             events.send(.saved(path: folder))
+        } else if trained.computesTogether {
+            try trained.forEachParameter(where: declared.isSaved) { _ in }
         }
         try group.barrier(label: "saving the model")
     }

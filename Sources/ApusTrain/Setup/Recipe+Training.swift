@@ -1,16 +1,28 @@
+internal import ApusBase
 public import ApusConfig
 public import ApusData
 public import ApusNN
 public import ApusOptim
+internal import ApusShard
 internal import ApusTensor
 public import ApusZeRO
 
 /// From the words of a recipe to the values that the parts of a run take.
 extension Recipe {
-    public var precision: PrecisionPolicy { model.usesBFloat16 ? .bfloat16 : .float32 }
+    public var precision: PrecisionPolicy {
+        var policy = PrecisionPolicy(compute: computeType, reduction: model.reductionDType.dtype)
+        if model.fp16 { policy.lossScale = model.lossScaling.policy }
+        return policy
+    }
+
+    /// What the model computes with, and what its weights are saved as.
+    var computeType: DType {
+        model.usesBFloat16 ? .bfloat16 : model.fp16 ? .float16 : .float32
+    }
 
     public var engineOptions: EngineOptions {
         var options = EngineOptions()
+        options.sharding = sharding.policy
         options.precision = precision
         options.rule = optimizer.rule
         options.weightDecay = optimizer.weightDecay
@@ -83,6 +95,48 @@ extension Recipe {
     public func evaluationInterval(stepsPerEpoch: Int) -> Int? {
         if let steps = evaluation.evalSteps { return steps }
         return evaluation.evalsPerEpoch.map { max(1, stepsPerEpoch / $0) }
+    }
+}
+
+extension ShardingSettings {
+    var policy: ShardingPolicy {
+        var policy = ShardingPolicy(strategy)
+        policy.groupSize = groupSize
+        policy.prefetchBytes = gatherPrefetchBytes
+        policy.keepsGatheredInWindow = keepsGatheredAcrossMicroBatches
+        return policy
+    }
+
+    private var strategy: ShardingStrategy {
+        switch stage {
+        case .replicated: .none
+        case .optimizer: .optimizerState
+        case .gradients: .gradients
+        case .parameters: .parameters
+        }
+    }
+}
+
+extension ReductionDType {
+    var dtype: DType {
+        switch self {
+        case .fp32: .float32
+        case .bf16: .bfloat16
+        case .fp16: .float16
+        }
+    }
+}
+
+extension LossScaling {
+    var policy: LossScalePolicy {
+        guard fixedScale == 0 else { return .fixed(fixedScale) }
+        var policy = LossScalePolicy()
+        policy.initial = Double(sign: .plus, exponent: initialScalePower, significand: 1)
+        policy.window = window
+        policy.hysteresis = hysteresis
+        policy.minimum = minimumScale
+        policy.forgetsOverflows = hysteresisIsConsecutive
+        return policy
     }
 }
 

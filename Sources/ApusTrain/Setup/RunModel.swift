@@ -38,21 +38,23 @@ struct RunModel {
         }
     }
 
-    /// Writes the whole model, or the adapter alone.
-    func save(_ recipe: Recipe, to folder: String) throws {
+    /// Whether a parameter is written: of an adapted model only what was trained.
+    func isSaved(_ parameter: Parameter) -> Bool { adapter == nil || parameter.spec.isTrainable }
+
+    /// Begins to write the whole model, or the adapter alone.
+    func beginSaving(_ recipe: Recipe, to folder: String) throws -> any ParameterWriter {
+        let saved = model.store.parameters.filter(isSaved).map(\.spec)
         if let adapter {
-            try AdapterSaver(adapter.weights.plan, baseModel: recipe.model.baseModel)
-                .save(model.store, to: folder)
-        } else {
-            try ModelSaver(pretrained, dtype: recipe.model.usesBFloat16 ? .bfloat16 : .float32)
-                .save(model.store, to: folder)
+            return try AdapterSaver(adapter.weights.plan, baseModel: recipe.model.baseModel)
+                .begin(saved, to: folder)
         }
+        return try ModelSaver(pretrained, dtype: recipe.computeType).begin(saved, to: folder)
     }
 
-    /// Bytes that ``save(_:to:)`` writes, about.
+    /// Bytes that are written, about.
     func savedByteCount(_ recipe: Recipe) -> Int {
         let trained = model.store.parameters.filter(\.spec.isTrainable)
         let count = trained.reduce(0) { $0 + $1.spec.elementCount }
-        return count * (adapter == nil && recipe.model.usesBFloat16 ? 2 : 4)
+        return count * (adapter == nil ? recipe.computeType.byteCount : 4)
     }
 }

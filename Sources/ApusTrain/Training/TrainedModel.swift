@@ -3,6 +3,7 @@ public import ApusComm
 public import ApusData
 public import ApusModels
 public import ApusNN
+internal import ApusShard
 public import ApusTensor
 public import ApusZeRO
 
@@ -17,24 +18,29 @@ public final class TrainedModel {
 
     /// Declares the model's parameters to an engine and lets the model compute with the engine's
     /// tensors. Values come with ``load(from:)`` or ``initialize(seed:)``.
-    public init(_ model: any LanguageModel, options: EngineOptions, group: any ProcessGroup) {
+    ///
+    /// - Throws: `EngineError`, `CommError`
+    public init(
+        _ model: any LanguageModel, options: EngineOptions, group: any ProcessGroup
+    ) throws {
         self.model = model
         let store = model.store
-        engine = Engine(
+        engine = try Engine(
             specs: store.parameters.map(\.spec), unitNames: store.units.map(\.name),
             options: options, group: group)
         for (index, parameter) in store.parameters.enumerated() {
             parameter.value = engine.tensor(ofParameter: index)
         }
+        for unit in store.units { unit.observer = engine }
     }
 
     /// Reads the weights straight into the engine's memory; returns tensors of the file that
     /// nothing used.
     public func load(from source: any WeightSource) throws -> [String] {
         let unused = try source.check(model.store.specs)
-        try engine.load { spec, values in
+        try engine.load { spec, elements, values in
             try source.read(
-                spec, elements: 0..<spec.elementCount, as: .float32,
+                spec, elements: elements, as: .float32,
                 into: UnsafeMutableRawBufferPointer(values))
         }
         try source.loadQuantized(model.store, computeType: engine.options.precision.compute)
@@ -43,14 +49,39 @@ public final class TrainedModel {
 
     /// Random initial weights: the same for a seed on any number of ranks.
     public func initialize(seed: UInt64) throws {
-        try engine.load { spec, values in
+        try engine.load { spec, elements, values in
             guard let parameter = model.store[spec.name] else { return }
             let target = Tensor(
-                memory: UnsafeMutableRawPointer(values.baseAddress!), shape: spec.shape,
+                memory: UnsafeMutableRawPointer(values.baseAddress!), shape: [elements.count],
                 dtype: .float32, owner: nil)
-            withoutGradient { parameter.initializer.fill(target, name: spec.name, seed: seed) }
+            withoutGradient {
+                parameter.initializer.fill(
+                    target, elements: elements, of: spec.elementCount, name: spec.name, seed: seed)
+            }
         }
     }
+
+    /// Calls `body` with every wanted parameter while its values are there, unit by unit. All ranks
+    /// call this together.
+    public func forEachParameter(
+        where isWanted: (Parameter) -> Bool = { _ in true }, _ body: (Parameter) throws -> Void
+    ) throws {
+        let wanted = model.store.parameters.filter(isWanted)
+        let byUnit = Dictionary(grouping: wanted, by: \.spec.unit)
+        for unit in model.store.units {
+            guard let parameters = byUnit[unit.index] else { continue }
+            try engine.withGathered(units: [unit.index]) { try parameters.forEach(body) }
+        }
+    }
+
+    /// What a rank computes in a micro-step: its own micro-batch, or where all have to take part
+    /// and it has none, padding that trains nothing; else nil.
+    func microBatch(_ own: MicroBatch?) -> MicroBatch? {
+        own ?? (computesTogether ? .padding : nil)
+    }
+
+    /// Whether every rank has to take part where the model computes.
+    public var computesTogether: Bool { engine.options.sharding.strategy.shardsParameters }
 
     /// The sum of token losses of a micro-batch.
     public func lossSum(_ batch: MicroBatch, isTraining: Bool) -> Tensor {
@@ -68,3 +99,6 @@ public final class TrainedModel {
             weights: isTraining ? weights : nil, options: isTraining ? lossOptions : .plain)
     }
 }
+
+/// An engine is told what the model's units do.
+extension Engine: UnitObserver {}

@@ -62,50 +62,61 @@ public final class TrainingLoop {
         let began = clock.now
         let window = batches.next()
         let rate = schedule.rate(atStep: step)
-        let lossSum = try accumulate(window)
         let scale = window.lossWeight > 0 ? 1 / window.lossWeight : 1
-        let outcome = try trained.engine.step(learningRate: rate, gradientScale: scale)
+        let lossSum = try accumulate(window, gradientScale: scale)
+        let report = RankReport(lossSum: lossSum, wantsStop: wantsStop)
+        let (outcome, told) = try trained.engine.step(learningRate: rate, sharing: report.numbers)
         step += 1
         trainedTokens += window.trainedTokenCount
-        let shared = try share(lossSum: lossSum, wantsStop: wantsStop)
+        let reports = told.map { RankReport($0) }
         let perEpoch = Double(batches.stepsPerEpoch)
         return StepRecord(
             step: step, epoch: Double(window.epoch) + Double(window.indexInEpoch + 1) / perEpoch,
-            loss: shared.lossSum * scale, learningRate: rate, outcome: outcome,
+            loss: reports.reduce(0) { $0 + $1.lossSum } * scale, learningRate: rate,
+            outcome: outcome,
             inputTokens: window.tokenCount, trainedTokens: trainedTokens,
-            seconds: (clock.now - began).inSeconds, peakMemory: shared.peakMemory,
-            stopIsWanted: shared.stopIsWanted)
+            seconds: (clock.now - began).inSeconds, peakMemory: reports.map(\.peakMemory),
+            stopIsWanted: reports.contains(where: \.wantsStop))
     }
 
     /// Forward and backward over this rank's micro-batches; the sum of its losses.
-    private func accumulate(_ window: OptimizerWindow) throws -> Double {
+    private func accumulate(_ window: OptimizerWindow, gradientScale: Double) throws -> Double {
         let engine = trained.engine
-        engine.beginWindow()
-        let own = (0..<window.microSteps).compactMap { window.microBatch($0) }
-        guard !own.isEmpty else {
-            try engine.finishWindowWithoutBatch()
-            return 0
-        }
+        try engine.beginWindow(gradientScale: gradientScale)
         var total = 0.0
-        for (index, batch) in own.enumerated() {
-            let loss = try catchingTensorErrors { trained.lossSum(batch, isTraining: true) }
-            try engine.backward(loss, isLast: index == own.count - 1)
+        for step in 0..<window.microSteps {
+            let isLast = step == window.microSteps - 1
+            guard let batch = trained.microBatch(window.microBatch(step)) else {
+                try engine.skipMicroBatch(isLast: isLast)
+                continue
+            }
+            let loss = try engine.computing { trained.lossSum(batch, isTraining: true) }
+            try engine.backward(loss, isLast: isLast)
             total += loss.detached().item()
         }
         return total
     }
+}
 
-    /// What the ranks tell each other once a step, in one small gather.
-    private func share(
-        lossSum: Double, wantsStop: Bool
-    ) throws -> (lossSum: Double, peakMemory: [Int], stopIsWanted: Bool) {
-        let memory = HostMemoryFigures.current?.peakResidentBytes ?? 0
-        let own = [lossSum, Double(memory), wantsStop ? 1 : 0]
-        let all = try group.gathered(own)
-        return (
-            all.reduce(0) { $0 + $1[0] }, all.map { Int($0[1]) }, all.contains { $0[2] != 0 }
-        )
+/// What a rank tells the others once a step, with its part of the gradient norm.
+private struct RankReport {
+    var lossSum: Double
+    var peakMemory: Int
+    var wantsStop: Bool
+
+    init(lossSum: Double, wantsStop: Bool) {
+        self.lossSum = lossSum
+        self.wantsStop = wantsStop
+        peakMemory = HostMemoryFigures.current?.peakResidentBytes ?? 0
     }
+
+    init(_ numbers: [Double]) {
+        lossSum = numbers[0]
+        peakMemory = Int(numbers[1])
+        wantsStop = numbers[2] != 0
+    }
+
+    var numbers: [Double] { [lossSum, Double(peakMemory), wantsStop ? 1 : 0] }
 }
 
 /// The mean loss over held-out tokens: every sample once, on all ranks together.
@@ -121,8 +132,8 @@ public struct Evaluator {
     public func loss() throws -> Double {
         var sum = 0.0
         for step in 0..<batches.microSteps {
-            guard let batch = batches.microBatch(step) else { continue }
-            sum += try catchingTensorErrors {
+            guard let batch = trained.microBatch(batches.microBatch(step)) else { continue }
+            sum += try trained.engine.computing {
                 withoutGradient { trained.lossSum(batch, isTraining: false).item() }
             }
         }

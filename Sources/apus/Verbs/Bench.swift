@@ -1,4 +1,5 @@
 import ApusLaunch
+import ApusShard
 import ArgumentParser
 
 struct Bench: ParsableCommand {
@@ -89,17 +90,32 @@ struct Bench: ParsableCommand {
         @Option(help: "Optimizer steps.")
         var steps = 20
 
-        @Option(help: "fp32 or bf16.")
+        @Option(help: "fp32, bf16 or fp16.")
         var dtype = "fp32"
+
+        @Option(help: "none, optimizer, gradients or parameters: what is spread over the ranks.")
+        var sharding = "none"
+
+        @Option(help: "Ranks that share one copy of the model (default: all).")
+        var groupSize: Int?
+
+        @Option(help: "Micro-batches of each rank in a step.")
+        var accumulation = 1
 
         @Option(help: ArgumentHelp("A model folder with initial weights.", valueName: "dir"))
         var weights: String?
 
         func validate() throws {
-            guard ["fp32", "bf16"].contains(dtype) else {
-                throw ValidationError("--dtype must be fp32 or bf16, not '\(dtype)'.")
+            guard ["fp32", "bf16", "fp16"].contains(dtype) else {
+                throw ValidationError("--dtype must be fp32, bf16 or fp16, not '\(dtype)'.")
             }
-            let sizes = [hidden, layers, heads, intermediate, vocabulary, sequence, steps]
+            guard ShardingStrategy(rawValue: sharding) != nil else {
+                let names = ShardingStrategy.allCases.map(\.rawValue).joined(separator: ", ")
+                throw ValidationError("--sharding must be one of \(names), not '\(sharding)'.")
+            }
+            let sizes = [
+                hidden, layers, heads, intermediate, vocabulary, sequence, steps, accumulation,
+            ]
             guard sizes.allSatisfy({ $0 > 0 }), hidden % heads == 0 else {
                 throw ValidationError("Sizes must be above 0, and --hidden divisible by --heads.")
             }
@@ -116,9 +132,11 @@ struct Bench: ParsableCommand {
             let sizes = [
                 ("hidden", hidden), ("layers", layers), ("heads", heads),
                 ("intermediate", intermediate), ("vocabulary", vocabulary), ("sequence", sequence),
-                ("steps", steps),
+                ("steps", steps), ("accumulation", accumulation),
             ]
-            var options = sizes.flatMap { ["--\($0.0)", String($0.1)] } + ["--dtype", dtype]
+            var options = sizes.flatMap { ["--\($0.0)", String($0.1)] }
+            options += ["--dtype", dtype, "--sharding", sharding]
+            if let groupSize { options += ["--group-size", String(groupSize)] }
             if let weights { options += ["--weights", weights] }
             return options
         }

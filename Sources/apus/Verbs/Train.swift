@@ -13,7 +13,6 @@ struct Train: ParsableCommand {
     func run() throws {
         try reporting {
             let resolved = try recipe.load()
-            try resolved.checkTrainable()
             let report = try train(resolved)
             if let message = report.message { fail(message) }
             if report.exitCode != 0 { throw ExitCode(report.exitCode) }
