@@ -134,7 +134,10 @@ let package = Package(
         tests("ApusTokenizerTests", ["ApusBase", "ApusFormats", "ApusTokenizer"], data: ["Fixtures"]),
         tests(
             "ApusModelsTests",
-            ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN", "ApusModels", "ApusTestSupport"], data: ["Fixtures"]),
+            [
+                "ApusBase", "ApusFormats", "ApusShard", "ApusTensor", "ApusNN", "ApusModels",
+                "ApusTestSupport",
+            ], data: ["Fixtures"]),
         .executableTarget(
             name: "apus-checkpoint-probe", dependencies: ["ApusBase", "ApusFormats", "ApusCheckpoint"],
             path: "Tests/CheckpointProbe", swiftSettings: strict),

@@ -1,8 +1,17 @@
+internal import ApusBase
+
 // Every operation in two forms: `allReduce` returns when it is done, `startAllReduce` at once with
 // a `Work`. Sizes are checked here for this rank (a mistake traps); agreement between ranks is
 // checked by the group.
 
 extension ProcessGroup {
+    /// Executes an operation while the caller stands still, which a trace shows.
+    private func perform(_ collective: Collective) throws(CommError) {
+        guard worldSize > 1 else { return try run(collective) }
+        let name = collective.label ?? "\(collective.kind)"
+        try Trace.shared.span(name, .wait) { () throws(CommError) in try run(collective) }
+    }
+
     /// Replaces `tensor` on every rank by the reduction over all ranks.
     ///
     /// bf16 and fp16 are added in fp32 and rounded once; ranks are added in ascending order, so
@@ -10,7 +19,7 @@ extension ProcessGroup {
     public func allReduce(
         _ tensor: some CommOperand, op: ReduceOp = .sum, label: String? = nil
     ) throws(CommError) {
-        try run(.allReduce(tensor.commBuffer, op, label))
+        try perform(.allReduce(tensor.commBuffer, op, label))
     }
 
     public func startAllReduce(
@@ -28,7 +37,7 @@ extension ProcessGroup {
         _ input: some CommOperand, into output: some CommOperand, op: ReduceOp = .sum,
         label: String? = nil
     ) throws(CommError) {
-        try run(.reduceScatter(input.commBuffer, output.commBuffer, op, worldSize, label))
+        try perform(.reduceScatter(input.commBuffer, output.commBuffer, op, worldSize, label))
     }
 
     public func startReduceScatter(
@@ -44,7 +53,7 @@ extension ProcessGroup {
     public func allGather(
         _ input: some CommOperand, into output: some CommOperand, label: String? = nil
     ) throws(CommError) {
-        try run(.allGather(input.commBuffer, output.commBuffer, worldSize, label))
+        try perform(.allGather(input.commBuffer, output.commBuffer, worldSize, label))
     }
 
     public func startAllGather(
@@ -57,7 +66,7 @@ extension ProcessGroup {
     public func broadcast(
         _ tensor: some CommOperand, from root: Int, label: String? = nil
     ) throws(CommError) {
-        try run(.broadcast(tensor.commBuffer, root, worldSize, label))
+        try perform(.broadcast(tensor.commBuffer, root, worldSize, label))
     }
 
     public func startBroadcast(
@@ -70,7 +79,7 @@ extension ProcessGroup {
     public func reduce(
         _ tensor: some CommOperand, to root: Int, op: ReduceOp = .sum, label: String? = nil
     ) throws(CommError) {
-        try run(.reduce(tensor.commBuffer, op, root, worldSize, label))
+        try perform(.reduce(tensor.commBuffer, op, root, worldSize, label))
     }
 
     /// Lays the `input` of all ranks end to end in `output` on `root`; others pass nil.
@@ -78,7 +87,7 @@ extension ProcessGroup {
         _ input: some CommOperand, into output: (any CommOperand)?, to root: Int,
         label: String? = nil
     ) throws(CommError) {
-        try run(.gather(input.commBuffer, output?.commBuffer, root, self, label))
+        try perform(.gather(input.commBuffer, output?.commBuffer, root, self, label))
     }
 
     /// Sends slice r of `input` on `root` to rank r's `output`; others pass nil.
@@ -86,14 +95,14 @@ extension ProcessGroup {
         _ input: (any CommOperand)?, into output: some CommOperand, from root: Int,
         label: String? = nil
     ) throws(CommError) {
-        try run(.scatter(input?.commBuffer, output.commBuffer, root, self, label))
+        try perform(.scatter(input?.commBuffer, output.commBuffer, root, self, label))
     }
 
     /// Sends slice r of `input` to rank r, where it becomes slice `rank` of `output`.
     public func allToAll(
         _ input: some CommOperand, into output: some CommOperand, label: String? = nil
     ) throws(CommError) {
-        try run(.allToAll(input.commBuffer, output.commBuffer, worldSize, label))
+        try perform(.allToAll(input.commBuffer, output.commBuffer, worldSize, label))
     }
 
     public func startAllToAll(
@@ -106,7 +115,7 @@ extension ProcessGroup {
     public func send(
         _ tensor: some CommOperand, to peer: Int, label: String? = nil
     ) throws(CommError) {
-        try run(.send(tensor.commBuffer, peer, self, label))
+        try perform(.send(tensor.commBuffer, peer, self, label))
     }
 
     public func startSend(
@@ -118,7 +127,7 @@ extension ProcessGroup {
     public func receive(
         into tensor: some CommOperand, from peer: Int, label: String? = nil
     ) throws(CommError) {
-        try run(.receive(tensor.commBuffer, peer, self, label))
+        try perform(.receive(tensor.commBuffer, peer, self, label))
     }
 
     public func startReceive(
@@ -129,6 +138,6 @@ extension ProcessGroup {
 
     /// Returns when every rank has called it.
     public func barrier(label: String? = nil) throws(CommError) {
-        try run(Collective(.barrier, input: .empty(), output: .empty(), label: label))
+        try perform(Collective(.barrier, input: .empty(), output: .empty(), label: label))
     }
 }

@@ -1,3 +1,5 @@
+internal import ApusBase
+
 /// A collective that was started and not yet waited for.
 ///
 /// Until `wait()` returns, its input must not change and its output must not be read. Waiting twice
@@ -15,7 +17,11 @@ public struct Work: ~Copyable {
     /// Returns when the output is there.
     ///
     /// - Throws: `CommError` when a peer left, disagreed or did not come in time.
-    public consuming func wait() throws(CommError) { try pending.wait() }
+    public consuming func wait() throws(CommError) {
+        let pending = pending
+        if pending.isFinished { return try pending.wait() }
+        try Trace.shared.span("wait", .wait) { () throws(CommError) in try pending.wait() }
+    }
 
     deinit { pending.settle() }
 }

@@ -74,6 +74,7 @@ struct BenchTrain: ParsableCommand {
     @Option var groupSize: Int?
     @Option var accumulation = 1
     @Option var weights: String?
+    @Option var profile: String?
 
     func run() throws {
         RankProcess.run { group, _ in
@@ -90,8 +91,12 @@ struct BenchTrain: ParsableCommand {
             options.sharding.groupSize = groupSize
             options.accumulation = accumulation
             options.weights = weights
+            let profile = profile.map { Profile(folder: $0, rank: group.rank) }
             let result = try TrainingBenchmark(options, group: group).run()
-            if group.rank == 0 { print(result.text()) }
+            let lines = try profile?.finish() ?? []
+            guard group.rank == 0 else { return }
+            for line in lines { writeError(line + "\n") }
+            print(result.text())
         }
     }
 }

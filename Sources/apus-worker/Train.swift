@@ -1,3 +1,4 @@
+import ApusComm
 import ApusConfig
 import ApusTrain
 import ArgumentParser
@@ -9,12 +10,18 @@ struct Train: ParsableCommand {
     @Option(help: "The resolved recipe, as 'apus train' writes it.")
     var resolved: String
 
+    @Flag(help: "Record where the time goes.")
+    var profile = false
+
     func run() throws {
         RankProcess.run(log: RankLog(descriptor: 1)) { group, events in
             let recipe = try ResolvedRecipe(resolvedFile: resolved)
+            let folder = recipe.recipe.output.outputDirectory + "/trace"
+            let profile = profile ? Profile(folder: folder, rank: group.rank) : nil
             let run = TrainingRun(
                 recipe, group: group, events: events, wantsStop: { RankProcess.wantsStop })
             _ = try run.run()
+            for line in try profile?.finish() ?? [] { events.send(.note(line)) }
         }
     }
 }

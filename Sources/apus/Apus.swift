@@ -12,8 +12,8 @@ struct Apus: ParsableCommand {
         abstract: "Distributed training of large models.",
         version: versionNumber,
         subcommands: [
-            Train.self, Launch.self, Config.self, Generate.self, Adapter.self, Tokenize.self,
-            Bench.self, Doctor.self, Version.self,
+            Train.self, Plan.self, Launch.self, Config.self, Generate.self, Adapter.self,
+            Tokenize.self, Bench.self, Doctor.self, Version.self,
         ])
 
     static func main() {

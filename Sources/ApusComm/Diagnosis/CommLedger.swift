@@ -29,11 +29,14 @@ public final class CommLedger: Sendable {
     }
 
     private let capacity: Int
+    /// Whether operations take time that a trace should show.
+    private let isTraced: Bool
     private let state = Mutex(State())
 
-    public init(capacity: Int = 256) {
+    public init(capacity: Int = 256, isTraced: Bool = true) {
         precondition(capacity > 0, "CommLedger: a capacity of \(capacity)")
         self.capacity = capacity
+        self.isTraced = isTraced
     }
 
     /// Operations and bytes of `kind` so far.
@@ -96,11 +99,27 @@ public final class CommLedger: Sendable {
     }
 
     func end(_ number: Int, began: Double, ended: Double, failed: Bool) {
-        state.withLock { state in
-            guard number >= state.count - capacity else { return }
+        let tag: OperationTag? = state.withLock { state in
+            guard number >= state.count - capacity else { return nil }
             state.ring[number % capacity].began = began
             state.ring[number % capacity].ended = ended
             state.ring[number % capacity].failed = failed
+            return state.ring[number % capacity].tag
         }
+        guard isTraced, let tag else { return }
+        Trace.shared.record(tag.span(began: began, ended: ended))
+    }
+}
+
+extension OperationTag {
+    fileprivate func span(began: Double, ended: Double) -> Trace.Span {
+        let kind: Trace.Kind =
+            switch self.kind {
+            case .allGather: .gather
+            case .reduceScatter, .allReduce, .reduce: .reduction
+            default: .exchange
+            }
+        return Trace.Span(
+            label ?? "\(self.kind)", kind, start: began, end: ended, byteCount: byteCount)
     }
 }

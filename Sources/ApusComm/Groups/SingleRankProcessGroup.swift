@@ -8,7 +8,7 @@ internal import CApusHost
 
 /// The world of one rank: every operation is a copy or nothing at all.
 public final class SingleRankProcessGroup: ProcessGroup {
-    public let ledger = CommLedger()
+    public let ledger = CommLedger(isTraced: false)
     private var operations = 0
 
     public init() {}

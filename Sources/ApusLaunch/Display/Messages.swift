@@ -28,6 +28,7 @@ public struct Messages: Sendable {
         case .evaluation(let step, let loss):
             ["held-out loss \(Figures.loss(loss)) at step \(step)"]
         case .saved(let path): ["saved \(path)"]
+        case .note(let text): [text]
         case .warning(let message): [styled("warning: ", .warning) + message]
         }
     }

@@ -10,6 +10,7 @@ public enum TrainingEvent: Sendable, Hashable {
     case evaluation(step: Int, loss: Double)
     case sample(Sample)
     case saved(path: String)
+    case note(String)
     case warning(String)
     case error(rank: Int?, message: String)
     case done(Summary)
@@ -89,6 +90,7 @@ extension TrainingEvent {
         case "eval": evaluation(json)
         case "sample": Sample(json).map { .sample($0) }
         case "saved": json["path"]?.stringValue.map { .saved(path: $0) }
+        case "note": json["text"]?.stringValue.map { .note($0) }
         case "warning": json["message"]?.stringValue.map { .warning($0) }
         case "error":
             json["message"]?.stringValue.map { .error(rank: json["rank"]?.intValue, message: $0) }

@@ -37,6 +37,7 @@ extension RunEvent {
         case .evaluation(let step, let loss):
             return "held-out loss \(loss.fixed(4)) at step \(step)"
         case .saved(let path): return "saved \(path)"
+        case .note(let text): return text
         case .warning(let message): return "warning: \(message)"
         case .done(let summary):
             let end = summary.wasInterrupted ? "stopped" : "done"

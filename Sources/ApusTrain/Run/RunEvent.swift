@@ -14,6 +14,8 @@ public enum RunEvent: Sendable {
     case evaluation(step: Int, loss: Double)
     case sample(isAfter: Bool, prompt: String, text: String)
     case saved(path: String)
+    /// Something worth knowing that lasts on the screen.
+    case note(String)
     case warning(String)
     case error(rank: Int, message: String)
     case done(RunSummary)
@@ -50,6 +52,7 @@ extension RunEvent {
                 "text": .string(text),
             ]
         case .saved(let path): return ["event": "saved", "path": .string(path)]
+        case .note(let text): return ["event": "note", "text": .string(text)]
         case .warning(let message): return ["event": "warning", "message": .string(message)]
         case .error(let rank, let message):
             return ["event": "error", "rank": .integer(rank), "message": .string(message)]

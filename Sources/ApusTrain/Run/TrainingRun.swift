@@ -136,7 +136,7 @@ public final class TrainingRun {
     private func evaluate(_ session: TrainingSession, step: Int) throws -> Double? {
         guard let evaluator = session.evaluator else { return nil }
         events.send(.phase("evaluating"))
-        let loss = try evaluator.loss()
+        let loss = try Trace.shared.span("evaluation", .other) { try evaluator.loss() }
         events.send(.evaluation(step: step, loss: loss))
         return loss
     }

@@ -105,6 +105,9 @@ struct Bench: ParsableCommand {
         @Option(help: ArgumentHelp("A model folder with initial weights.", valueName: "dir"))
         var weights: String?
 
+        @Option(help: ArgumentHelp("Write a trace of each rank there.", valueName: "dir"))
+        var profile: String?
+
         func validate() throws {
             guard ["fp32", "bf16", "fp16"].contains(dtype) else {
                 throw ValidationError("--dtype must be fp32, bf16 or fp16, not '\(dtype)'.")
@@ -138,6 +141,7 @@ struct Bench: ParsableCommand {
             options += ["--dtype", dtype, "--sharding", sharding]
             if let groupSize { options += ["--group-size", String(groupSize)] }
             if let weights { options += ["--weights", weights] }
+            if let profile { options += ["--profile", profile] }
             return options
         }
     }

@@ -10,6 +10,9 @@ struct Train: ParsableCommand {
     @OptionGroup var recipe: RecipeOptions
     @OptionGroup var rendezvous: RendezvousOptions
 
+    @Flag(help: "Write a trace of each rank into output_dir, for ui.perfetto.dev.")
+    var profile = false
+
     func run() throws {
         try reporting {
             let resolved = try recipe.load()
@@ -33,6 +36,7 @@ struct Train: ParsableCommand {
         var plan = LaunchPlan(
             program: worker, localRanks: settings.launch.ranks, masterPort: port, cores: cores)
         plan.arguments = ["train", "--resolved", folder.resolvedRecipe]
+        if profile { plan.arguments.append("--profile") }
         plan.threadsPerRank = settings.launch.threadsPerRank
         plan.output = .files(folder: folder.logs)
         plan.wantsEvents = true

@@ -1,0 +1,176 @@
+/// What a run keeps in memory on each rank at its fullest moment, by kind, before it begins.
+///
+/// Model states follow the ZeRO paper (Rajbhandari et al., 2020, section 3.1): with psi parameters,
+/// bf16 and AdamW, 2 psi for weights, 4 psi for gradients (which are fp32 where they stay), and
+/// 12 psi for master weights and moments; each divided by the ranks that share it.
+public struct MemoryEstimate: Sendable, Hashable {
+    public enum Kind: String, Sendable, Hashable, CaseIterable {
+        case runtime, weights, masters, moments, gradients
+        /// Flat gradients on their way, of this rank and what it reads of others'.
+        case reductions
+        /// Parameters that are gathered at once.
+        case gathered
+        case activations
+        /// A chunk of logits, and the gradient of the head.
+        case head
+        /// What backward needs beside all that.
+        case workspace
+    }
+
+    public private(set) var bytes: [Kind: Int] = [:]
+
+    public var total: Int { bytes.values.reduce(0, +) }
+
+    /// Bytes of weights, masters, moments and gradients: the model states of the paper.
+    public var modelStates: Int {
+        [Kind.weights, .masters, .moments, .gradients].reduce(0) { $0 + (bytes[$1] ?? 0) }
+    }
+
+    public init(_ model: ModelOutline, _ run: RunOutline) {
+        let states = StateSizes(model, run)
+        bytes[.runtime] = Self.runtimeBytes
+        bytes[.weights] = states.weights
+        bytes[.masters] = states.masters
+        bytes[.moments] = states.moments
+        bytes[.gradients] = states.gradients
+        bytes[.reductions] = states.reductions
+        bytes[.gathered] = states.gathered
+        let passes = PassSizes(model, run)
+        bytes[.activations] = passes.activations
+        bytes[.head] = passes.head
+        bytes[.workspace] = passes.workspace
+    }
+
+    /// A worker that holds almost nothing: libtorch's pages, its kernels' buffers and this program.
+    /// Measured.
+    static let runtimeBytes = 140 << 20
+}
+
+/// What of a run its memory depends on.
+public struct RunOutline: Sendable, Hashable {
+    /// Stages of ZeRO.
+    public var stage = 0
+    /// Ranks that share one copy.
+    public var shardCount = 1
+    /// Of the dtype that the model computes with.
+    public var computeBytes = 4
+    /// Of the optimizer's states for each parameter.
+    public var momentBytes = 8
+    /// Tokens of a micro-batch, padding included.
+    public var tokens = 512
+    /// More than one micro-batch in an optimizer step.
+    public var accumulates = false
+    /// Activations of blocks are computed again in backward.
+    public var recomputes = false
+    public var prefetchBytes = 64 << 20
+    public var keepsGathered = false
+
+    public init() {}
+
+    /// The stage that matters: alone, a rank has nobody to share with.
+    var effectiveStage: Int { shardCount > 1 ? stage : 0 }
+}
+
+/// Bytes of model states and of what moves them.
+private struct StateSizes {
+    let run: RunOutline
+    /// Elements of each unit's flat buffer, padded as `UnitLayout` does.
+    let units: [Int]
+    let padded: Int
+
+    init(_ model: ModelOutline, _ run: RunOutline) {
+        self.run = run
+        let granularity = run.shardCount * UnitLayout.cacheLineElements
+        units = model.units.map { ($0 + granularity - 1) / granularity * granularity }
+        padded = units.reduce(0, +)
+    }
+
+    private var stage: Int { run.effectiveStage }
+    private func shard(_ bytes: Int) -> Int { bytes / run.shardCount }
+
+    var weights: Int {
+        let all = padded * run.computeBytes
+        return stage == 3 ? shard(all) : all
+    }
+
+    var masters: Int {
+        guard run.computeBytes < 4 else { return 0 }
+        return stage >= 1 ? shard(padded * 4) : padded * 4
+    }
+
+    var moments: Int {
+        let all = padded * run.momentBytes
+        return stage >= 1 ? shard(all) : all
+    }
+
+    var gradients: Int { stage >= 1 ? shard(padded * 4) : padded * 4 }
+
+    /// Bytes of an element of a gradient that travels.
+    private var travelling: Int {
+        let addsUp = run.accumulates && stage == 1
+        return addsUp ? 4 : run.computeBytes
+    }
+
+    var reductions: Int {
+        guard stage >= 1 else { return 0 }
+        let largest = units.max() ?? 0
+        // A whole window's gradients add up before they travel.
+        if stage == 1, run.accumulates { return padded * 4 }
+        let inFlight = min(padded * travelling, RunOutline.reductionBytes + largest * travelling)
+        return inFlight
+    }
+
+    /// The unit in use and those that were gathered ahead.
+    var gathered: Int {
+        guard stage == 3 else { return 0 }
+        let bytes = units.map { $0 * run.computeBytes }
+        let all = bytes.reduce(0, +)
+        if run.keepsGathered { return all }
+        let largest = bytes.max() ?? 0
+        return min(all, largest + run.prefetchBytes)
+    }
+}
+
+extension RunOutline {
+    /// Gradients whose reduction may be under way at a time.
+    static let reductionBytes = 64 << 20
+}
+
+/// Bytes that forward and backward need beside the model's states.
+private struct PassSizes {
+    let model: ModelOutline
+    let run: RunOutline
+
+    init(_ model: ModelOutline, _ run: RunOutline) {
+        self.model = model
+        self.run = run
+    }
+
+    private var tokens: Int { run.tokens }
+
+    /// What one block keeps for backward.
+    private var block: Int {
+        tokens * (model.savedPerToken * run.computeBytes + model.savedFloatsPerToken * 4)
+    }
+
+    var activations: Int {
+        guard run.recomputes else { return block * model.blocks.count }
+        // Only the inputs stay; one block at a time is there in full.
+        return tokens * model.width * run.computeBytes * model.blocks.count + block
+    }
+
+    /// Rows whose logits exist at a time (`languageModelLoss`).
+    private var chunkRows: Int { min(tokens, max(128, (1 << 23) / max(model.vocabulary, 1))) }
+
+    var head: Int {
+        let logits = chunkRows * model.vocabulary * run.computeBytes
+        let gradient = model.vocabulary * model.width * run.computeBytes
+        return logits + gradient + 2 * tokens * model.width * run.computeBytes
+    }
+
+    /// A block's gradients with respect to its inner rows, and of its largest matrix.
+    var workspace: Int {
+        let rows = 3 * tokens * model.innerWidth
+        return (rows + model.largestMatrix) * run.computeBytes
+    }
+}
