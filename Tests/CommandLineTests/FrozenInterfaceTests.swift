@@ -59,7 +59,7 @@ import Testing
 @Suite struct MisspeltVerbTests {
     @Test(arguments: [
         ("trian r.yaml", "apus: no verb 'trian'\n    did you mean 'train'?\n"),
-        ("fly", "apus: no verb 'fly'\n    the verbs are train, launch, "),
+        ("fly", "apus: no verb 'fly'\n    the verbs are train, plan, launch, "),
     ])
     func theNearestIsSuggested(_ arguments: String, _ expected: String) throws {
         let result = try Program.shell("apus \(arguments)")

@@ -1,3 +1,5 @@
+import ApusBase
+import ApusConfig
 import ApusLaunch
 import ApusShard
 import ArgumentParser
