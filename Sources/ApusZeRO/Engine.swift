@@ -150,10 +150,12 @@ public final class Engine {
     /// - retainsGraph: the graph is gone through once more, by another loss
     public func backward(_ loss: Tensor, isLast: Bool, retainsGraph: Bool = false) throws {
         beginBackward(isLast: isLast)
-        try computing {
-            loss.backward(
-                gradient: lossWeight == 1 ? nil : loss.filledLike(lossWeight),
-                retainGraph: retainsGraph)
+        try Trace.shared.span("micro-batch", .backward) {
+            try computing {
+                loss.backward(
+                    gradient: lossWeight == 1 ? nil : loss.filledLike(lossWeight),
+                    retainGraph: retainsGraph)
+            }
         }
         try endBackward(isLast: isLast, retainsGraph: retainsGraph)
     }
@@ -215,8 +217,9 @@ public final class Engine {
             factor *= clipFactor(norm: norm, maximumNorm: limit)
         }
         updateCount += 1
-        try update(
-            HyperParameters(learningRate: learningRate, step: updateCount, gradientScale: factor))
+        let hyper = HyperParameters(
+            learningRate: learningRate, step: updateCount, gradientScale: factor)
+        try Trace.shared.span("update", .optimizer) { try update(hyper) }
         return (.updated(gradientNorm: norm), shared)
     }
 
@@ -291,11 +294,13 @@ extension Engine {
             guard !options.sharding.strategy.shardsParameters else { return }
             for buffer in buffersOfUnit[unit] { try units[buffer].weights.finishGather() }
         }
+        Trace.shared.begin(name(of: unit), .forward)
     }
 
     /// After it. `isRecorded`: autograd will go back through this run; `isClosed`: and
     /// ``didBackward(_:)`` will tell when it has.
     public func didForward(_ unit: Int, isRecorded: Bool, isClosed: Bool) {
+        Trace.shared.end(name(of: unit), .forward)
         if isRecorded {
             for buffer in buffersOfUnit[unit] {
                 units[buffer].completion.didRecordRun(isClosed: isClosed)
@@ -307,10 +312,12 @@ extension Engine {
     /// Before autograd goes back through a run of the unit.
     public func willBackward(_ unit: Int) {
         attempt { try execute(gathers.handle(.willBackward(unit))) }
+        Trace.shared.begin(name(of: unit), .backward)
     }
 
     /// After it: all gradients that the run gives are there.
     public func didBackward(_ unit: Int) {
+        Trace.shared.end(name(of: unit), .backward)
         attempt {
             for buffer in buffersOfUnit[unit] where units[buffer].gradient != nil {
                 let isComplete = units[buffer].completion.didLeaveRun()
@@ -320,6 +327,10 @@ extension Engine {
             }
             try execute(gathers.handle(.didBackward(unit)))
         }
+    }
+
+    private func name(of unit: Int) -> String {
+        buffersOfUnit[unit].first.map { units[$0].layout.name } ?? "unit \(unit)"
     }
 
     private func attempt(_ body: () throws -> Void) {

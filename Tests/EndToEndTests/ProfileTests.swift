@@ -6,7 +6,8 @@ import Testing
 @Suite struct ProfileTests {
     @Test func everyRankLeavesATraceAndTheRunSaysWhatWasHidden() throws {
         let run = try TinyRun()
-        let arguments = "--ranks 2 --profile --set max_steps=3 --set val_set_size=0.1"
+        let arguments =
+            "--ranks 2 --profile --set max_steps=3 --set val_set_size=0.1 --set sharding=parameters"
         let result = try run.train(arguments)
         #expect(result.exitCode == 0, "\(result.output)")
         #expect(result.output.contains("\nprofile: "))
@@ -23,8 +24,13 @@ import Testing
                     .compactMap { $0["name"]?.stringValue }
             }
             #expect(names("other").filter { $0 == "evaluation" }.count == 2)
-            // Every unit's gradient is summed once a step.
-            #expect(names("reduction").filter { $0 == "model.layers.0" }.count == 3)
+            // Three steps of two micro-batches.
+            for kind in ["forward", "backward", "optimizer", "data", "gather", "wait"] {
+                #expect(!names(kind).isEmpty, "\(kind)")
+            }
+            #expect(names("backward").filter { $0 == "model.layers.1" }.count == 6)
+            #expect(names("optimizer") == ["update", "update", "update"])
+            #expect(names("reduction").filter { $0 == "model.layers.0" }.count == 6)
         }
     }
 

@@ -80,7 +80,7 @@ private struct StateSizes {
 
     init(_ model: ModelOutline, _ run: RunOutline) {
         self.run = run
-        let granularity = run.shardCount * 16
+        let granularity = run.shardCount * UnitLayout.cacheLineElements
         units = model.units.map { ($0 + granularity - 1) / granularity * granularity }
         padded = units.reduce(0, +)
     }

@@ -131,9 +131,11 @@ public struct TrainingBenchmark {
         var total = 0.0
         for microStep in 0..<options.accumulation {
             let tokens = tokens(step * options.accumulation + microStep)
-            let loss = try trained.engine.computing {
-                trained.model.lossSum(
-                    tokens: tokens, labels: tokens, SequenceContext(isTraining: true))
+            let loss = try Trace.shared.span("micro-batch", .forward) {
+                try trained.engine.computing {
+                    trained.model.lossSum(
+                        tokens: tokens, labels: tokens, SequenceContext(isTraining: true))
+                }
             }
             try trained.engine.backward(loss, isLast: microStep == options.accumulation - 1)
             total += loss.detached().item()

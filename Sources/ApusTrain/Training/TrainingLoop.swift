@@ -60,7 +60,7 @@ public final class TrainingLoop {
     public func next(wantsStop: Bool = false) throws -> StepRecord {
         let clock = ContinuousClock()
         let began = clock.now
-        let window = batches.next()
+        let window = Trace.shared.span("window", .data) { batches.next() }
         let rate = schedule.rate(atStep: step)
         let scale = window.lossWeight > 0 ? 1 / window.lossWeight : 1
         let lossSum = try accumulate(window, gradientScale: scale)
@@ -90,7 +90,9 @@ public final class TrainingLoop {
                 try engine.skipMicroBatch(isLast: isLast)
                 continue
             }
-            let loss = try engine.computing { trained.lossSum(batch, isTraining: true) }
+            let loss = try Trace.shared.span("micro-batch", .forward) {
+                try engine.computing { trained.lossSum(batch, isTraining: true) }
+            }
             try engine.backward(loss, isLast: isLast)
             total += loss.detached().item()
         }
