@@ -8,33 +8,64 @@ extension Tokenizer {
     public func encodeBatch(
         _ texts: [String], addSpecialTokens: Bool = true, threadCount: Int
     ) -> [[Int32]] {
-        precondition(threadCount > 0, "Tokenizer.encodeBatch: needs at least one thread")
-        let work = BatchWork(count: texts.count)
-        DispatchQueue.concurrentPerform(iterations: min(threadCount, max(texts.count, 1))) { _ in
-            while let range = work.take() {
-                let ids = texts[range].map { encode($0, addSpecialTokens: addSpecialTokens) }
-                work.store(ids, at: range.lowerBound)
-            }
+        BatchWork.map(texts, threadCount: threadCount) {
+            encode($0, addSpecialTokens: addSpecialTokens)
         }
-        return work.results()
+    }
+
+    /// The token ids of many texts and where in them each token stands; in the order of the texts.
+    ///
+    /// - Parameter threadCount: at least 1; more than the machine has cores gains nothing.
+    public func encodeBatchWithOffsets(
+        _ texts: [String], addSpecialTokens: Bool = true, threadCount: Int
+    ) -> [Encoding] {
+        BatchWork.map(texts, threadCount: threadCount) {
+            encodeWithOffsets($0, addSpecialTokens: addSpecialTokens)
+        }
+    }
+
+    /// The texts of many lists of token ids; in their order.
+    ///
+    /// - Parameter threadCount: at least 1; more than the machine has cores gains nothing.
+    public func decodeBatch(
+        _ lists: [[Int32]], skipSpecialTokens: Bool = false, threadCount: Int
+    ) -> [String] {
+        BatchWork.map(lists, threadCount: threadCount) {
+            decode($0, skipSpecialTokens: skipSpecialTokens)
+        }
     }
 }
 
-/// Hands out ranges of texts to threads and collects what they make of them. Ranges are small, so
+/// Hands out ranges of a batch to threads and collects what they make of them. Ranges are small, so
 /// that one long text holds up nobody.
-private final class BatchWork: Sendable {
+final class BatchWork<Result: Sendable>: Sendable {
     private struct State {
         var next = 0
-        var done: [Int: [[Int32]]] = [:]
+        var done: [(start: Int, results: [Result])] = []
     }
 
     private let count: Int
     private let state = Mutex(State())
-    private static let rangeLength = 16
+    private static var rangeLength: Int { 16 }
 
-    init(count: Int) { self.count = count }
+    private init(count: Int) { self.count = count }
 
-    func take() -> Range<Int>? {
+    static func map<Element: Sendable>(
+        _ elements: [Element], threadCount: Int, _ transform: @Sendable (Element) -> Result
+    ) -> [Result] {
+        precondition(threadCount > 0, "Tokenizer: a batch needs at least one thread")
+        if threadCount == 1 { return elements.map(transform) }
+        let work = BatchWork(count: elements.count)
+        let threads = min(threadCount, max(elements.count, 1))
+        DispatchQueue.concurrentPerform(iterations: threads) { _ in
+            while let range = work.take() {
+                work.store(elements[range].map(transform), at: range.lowerBound)
+            }
+        }
+        return work.results()
+    }
+
+    private func take() -> Range<Int>? {
         state.withLock { state in
             guard state.next < count else { return nil }
             let range = state.next..<min(state.next + Self.rangeLength, count)
@@ -43,13 +74,13 @@ private final class BatchWork: Sendable {
         }
     }
 
-    func store(_ ids: [[Int32]], at start: Int) {
-        state.withLock { $0.done[start] = ids }
+    private func store(_ results: [Result], at start: Int) {
+        state.withLock { $0.done.append((start, results)) }
     }
 
-    func results() -> [[Int32]] {
+    private func results() -> [Result] {
         state.withLock { state in
-            state.done.sorted { $0.key < $1.key }.flatMap(\.value)
+            state.done.sorted { $0.start < $1.start }.flatMap(\.results)
         }
     }
 }

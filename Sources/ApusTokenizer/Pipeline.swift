@@ -9,6 +9,9 @@ struct Pipeline: Sendable {
     var decoder: TokenDecoder
     var spelling: TokenSpelling
 
+    /// For a byte-level decoder; see ``prepareDecoding()``.
+    private(set) var tokenBytes = TokenBytes([])
+
     private(set) var addedTokens: [AddedToken] = []
     private var addedByID: [Int32: AddedToken] = [:]
     private var addedByContent: [ByteKey: Int32] = [:]
@@ -40,6 +43,12 @@ struct Pipeline: Sendable {
         addedTokens.sort { $0.id < $1.id }
     }
 
+    /// Call when all tokens are in place.
+    mutating func prepareDecoding() {
+        guard case .byteLevel = decoder else { return }
+        tokenBytes = TokenBytes((0..<Int32(idLimit)).lazy.map(bytes))
+    }
+
     var idLimit: Int {
         max(model.vocabulary.idLimit, Int(addedTokens.last?.id ?? -1) + 1)
     }
@@ -64,28 +73,50 @@ extension Pipeline {
         forEachPart(of: source) { part in
             switch part {
             case .added(let id, _): run.append(id, from: 0, to: 0)
-            case .text(let text): encodePieces(of: text, into: &run, with: encoder)
+            case .text(let text):
+                text.bytes.withUnsafeBufferPointer { bytes in
+                    for piece in text.pieces {
+                        encoder.encode(ByteBuffer(rebasing: bytes[piece]), into: &run)
+                    }
+                }
             }
         }
         return addSpecialTokens ? postProcessor.wrap(run.ids) : run.ids
     }
 
-    func encoding(
-        of source: [UInt8], addSpecialTokens: Bool, with encoder: any PieceEncoder
-    ) -> Encoding {
+    /// The tokens of a text before the post-processor; see ``finish(_:of:addSpecialTokens:)``.
+    func rawEncoding(of source: [UInt8], with encoder: any PieceEncoder) -> Encoding {
         var encoding = Encoding()
-        var run = TokenRun()
         forEachPart(of: source) { part in
             switch part {
             case .added(let id, let range): encoding.append(id, range)
-            case .text(let text):
-                run.removeAll()
-                let ends = encodePieces(of: text, into: &run, with: encoder)
-                append(run, of: text, ends, to: &encoding)
+            case .text(let text): append(text, to: &encoding, with: encoder)
             }
         }
+        return encoding
+    }
+
+    func finish(_ raw: Encoding, of source: [UInt8], addSpecialTokens: Bool) -> Encoding {
+        var encoding = raw
         trimOffsets(&encoding, of: source)
         return addSpecialTokens ? postProcessor.wrap(encoding) : encoding
+    }
+
+    private func append(
+        _ text: PreparedText, to encoding: inout Encoding, with encoder: any PieceEncoder
+    ) {
+        var run = TokenRun()
+        text.bytes.withUnsafeBufferPointer { bytes in
+            for piece in text.pieces {
+                run.removeAll()
+                encoder.encode(ByteBuffer(rebasing: bytes[piece]), into: &run)
+                for token in run.tokens {
+                    let start = min(piece.lowerBound + Int(token.start), piece.upperBound)
+                    let end = min(piece.lowerBound + Int(token.end), piece.upperBound)
+                    encoding.append(token.id, text.sourceRange(of: start..<max(start, end)))
+                }
+            }
+        }
     }
 
     private enum Part {
@@ -118,37 +149,6 @@ extension Pipeline {
                     for stage in splitters { stage.apply(to: &rest) }
                     body(.text(rest))
                 }
-            }
-        }
-    }
-
-    /// Appends the tokens of all pieces to `run`; returns the number of tokens after each piece.
-    @discardableResult
-    private func encodePieces(
-        of text: PreparedText, into run: inout TokenRun, with encoder: any PieceEncoder
-    ) -> [Int] {
-        var ends: [Int] = []
-        ends.reserveCapacity(text.pieces.count)
-        text.bytes.withUnsafeBufferPointer { bytes in
-            for piece in text.pieces {
-                encoder.encode(ByteBuffer(rebasing: bytes[piece]), into: &run)
-                ends.append(run.ids.count)
-            }
-        }
-        return ends
-    }
-
-    private func append(
-        _ run: TokenRun, of text: PreparedText, _ ends: [Int], to encoding: inout Encoding
-    ) {
-        var index = 0
-        for (piece, tokenEnd) in zip(text.pieces, ends) {
-            while index < tokenEnd {
-                let range = run.ranges[index]
-                let start = min(piece.lowerBound + Int(range.start), piece.upperBound)
-                let end = min(piece.lowerBound + Int(range.end), piece.upperBound)
-                encoding.append(run.ids[index], text.sourceRange(of: start..<max(start, end)))
-                index += 1
             }
         }
     }

@@ -15,6 +15,8 @@ public struct Tokenizer: Sendable {
     private let encoders: EncoderPool
 
     init(pipeline: Pipeline, configuration: TokenizerConfiguration, files: TokenizerFiles) {
+        var pipeline = pipeline
+        pipeline.prepareDecoding()
         self.pipeline = pipeline
         self.configuration = configuration
         self.files = files
@@ -41,8 +43,7 @@ public struct Tokenizer: Sendable {
     /// The token ids of `text`.
     ///
     /// - Parameter addSpecialTokens: adds what the model expects around a text of its own, such as
-    ///   a
-    ///   token for its beginning. Text that a chat template rendered has them already.
+    ///   a token for its beginning. Text that a chat template rendered has them already.
     public func encode(_ text: String, addSpecialTokens: Bool = true) -> [Int32] {
         encoders.withEncoder(of: pipeline.model) { encoder in
             pipeline.ids(of: Array(text.utf8), addSpecialTokens: addSpecialTokens, with: encoder)
@@ -51,15 +52,18 @@ public struct Tokenizer: Sendable {
 
     /// The token ids of `text` and where in it each token stands.
     public func encodeWithOffsets(_ text: String, addSpecialTokens: Bool = true) -> Encoding {
-        encoders.withEncoder(of: pipeline.model) { encoder in
-            pipeline.encoding(
-                of: Array(text.utf8), addSpecialTokens: addSpecialTokens, with: encoder)
-        }
+        let source = Array(text.utf8)
+        return pipeline.finish(
+            rawEncoding(of: source), of: source, addSpecialTokens: addSpecialTokens)
+    }
+
+    func rawEncoding(of source: [UInt8]) -> Encoding {
+        encoders.withEncoder(of: pipeline.model) { pipeline.rawEncoding(of: source, with: $0) }
     }
 
     /// The text of token ids; ids that are none are left out.
     public func decode(_ ids: some Sequence<Int32>, skipSpecialTokens: Bool = false) -> String {
-        pipeline.decode(ids, skipSpecialTokens: skipSpecialTokens)
+        pipeline.decode(Array(ids), skipSpecialTokens: skipSpecialTokens)
     }
 }
 

@@ -8,6 +8,10 @@ public struct TokenizerConfiguration: Sendable, Hashable {
     /// The longest input, in tokens, that the model was made for.
     public var maximumLength: Int?
 
+    /// What `tokenizer.json` says about long texts and about batches; applied when asked for.
+    public var truncation: Truncation?
+    public var paddingRule: Padding?
+
     public init() {}
 
     public var beginningOfText: String? { specialTokens["bos_token"] }

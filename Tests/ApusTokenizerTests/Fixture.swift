@@ -19,7 +19,10 @@ struct Fixture {
     }
 
     init(_ name: String) throws {
-        let root = try Fixture.json(name + ".json")
+        try self.init(Fixture.json(name + ".json"))
+    }
+
+    init(_ root: JSON) throws {
         tokenizerJSON = try required(root["tokenizer"])
         cases = try required(root["cases"]?.arrayValue).map { node in
             Case(

@@ -47,6 +47,32 @@ struct ReferenceTests {
         }
     }
 
+    @Test("Single normalizers and pre-tokenizers, with characters of every Unicode version")
+    func steps() throws {
+        for step in try required(Fixture.json("steps.json").arrayValue) {
+            let fixture = try Fixture(step)
+            let tokenizer = try fixture.tokenizer()
+            for item in fixture.cases {
+                let encoding = tokenizer.encodeWithOffsets(item.text)
+                let step = step["name"]?.stringValue ?? ""
+                let name: Comment = "\(step) \(item.text.debugDescription)"
+                #expect(encoding.ids == item.ids, name)
+                #expect(encoding.offsets == item.offsets, name)
+            }
+        }
+    }
+
+    @Test("A batch on several threads is what each text alone is")
+    func batches() throws {
+        let tokenizer = try Fixture("llama3").tokenizer()
+        let texts = try (0..<3).flatMap { _ in try Fixture("llama3").cases.map(\.text) }
+        let ids = tokenizer.encodeBatch(texts, threadCount: 3)
+        #expect(ids == texts.map { tokenizer.encode($0) })
+        let encodings = tokenizer.encodeBatchWithOffsets(texts, threadCount: 2)
+        #expect(encodings == texts.map { tokenizer.encodeWithOffsets($0) })
+        #expect(tokenizer.decodeBatch(ids, threadCount: 2) == ids.map { tokenizer.decode($0) })
+    }
+
     @Test("A stream never hands out part of a character")
     func streamingHoldsBack() throws {
         let tokenizer = try Fixture("smollm").tokenizer()

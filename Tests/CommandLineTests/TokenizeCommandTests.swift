@@ -43,6 +43,47 @@ import Testing
         #expect(prompted == (try tokenize("<user>Hi<assistant>").output))
     }
 
+    @Test func offsetsAreBytesOfEachLine() throws {
+        for threads in ["", "--threads 2"] {
+            let output = try tokenize("\"Hi\"\\n\"\"", "--json --offsets \(threads)").output
+            let lines = output.split(separator: "\n")
+            #expect(lines.count == 2)
+            let first = try JSON.parse(String(lines[0]))
+            let ids = first["ids"]?.arrayValue ?? []
+            let offsets = first["offsets"]?.arrayValue ?? []
+            #expect(ids.count == offsets.count)
+            #expect(offsets.first?.arrayValue?.first?.intValue == 0)
+            #expect(offsets.last?.arrayValue?.last?.intValue == 2)
+            let empty = try JSON.parse(String(lines[1]))
+            #expect(empty["ids"]?.arrayValue?.isEmpty == true)
+        }
+    }
+
+    @Test func decodingGoesBack() throws {
+        let ids = try tokenize("Hello, world").output
+        let text = try tokenize(ids.trimmingLastLineBreak, "--decode").output
+        #expect(text == "\"Hello, world\"\n")
+        let wrong = try tokenize("[1, true]", "--decode")
+        #expect(wrong.exitCode == 1)
+        #expect(wrong.output.contains("standard input:1: no array of token ids"))
+    }
+
+    @Test func aTokenizerIsTrainedFromText() throws {
+        let scratch = try Scratch()
+        scratch.write("text", String(repeating: "the swift flies\n", count: 20))
+        let path = scratch.path
+        let trained = try Program.shell(
+            "apus tokenizer train '\(path)/text' --out '\(path)/made' --vocab-size 270")
+        #expect(trained.exitCode == 0)
+        #expect(trained.output.contains("270 tokens"))
+        let used = try Program.shell("echo the swift | apus tokenize --model '\(path)/made'")
+        #expect((try JSON.parse(used.output).arrayValue?.count ?? 99) < "the swift".utf8.count)
+        let unknown = try Program.shell(
+            "apus tokenizer train '\(path)/text' --out '\(path)/made' --split nothing")
+        #expect(unknown.exitCode == 64)
+        #expect(unknown.output.contains("must be one of gpt-2, smollm, llama-bpe, qwen2"))
+    }
+
     @Test(arguments: [
         ("Hi\\n{", "standard input:2: not valid JSON"), ("[1]", "standard input:1: no messages"),
         ("{}", "standard input:1: no messages"),
@@ -57,5 +98,11 @@ import Testing
         let result = try Program.shell("apus tokenize --model /no/such/model")
         #expect(result.exitCode == 1)
         #expect(result.output.contains("/no/such/model/tokenizer.json: the file is missing"))
+    }
+}
+
+extension String {
+    fileprivate var trimmingLastLineBreak: String {
+        hasSuffix("\n") ? String(dropLast()) : self
     }
 }

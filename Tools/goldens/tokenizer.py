@@ -305,6 +305,64 @@ def split_cases(texts):
     return {"texts": texts, "splits": result}
 
 
+def single_steps():
+    """Normalizers alone, whose results show as bytes, and pre-tokenizers alone, whose pieces show as
+    unknown words."""
+    result = {}
+    bert = normalizers.BertNormalizer
+    for name, step in {
+        "NFC": normalizers.NFC(), "NFD": normalizers.NFD(), "NFKC": normalizers.NFKC(), "NFKD": normalizers.NFKD(),
+        "BertNormalizer": bert(), "BertNormalizer-cased": bert(lowercase=False), "Nmt": normalizers.Nmt(),
+        "BertNormalizer-bare": bert(False, False, False, False), "StripAccents": normalizers.StripAccents(),
+        "Lowercase": normalizers.Lowercase(),
+    }.items():
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+        tokenizer = Tokenizer(models.BPE({c: i for i, c in enumerate(alphabet)}, []))
+        tokenizer.normalizer = step
+        tokenizer.pre_tokenizer = byte_level(False)
+        tokenizer.decoder = decoders.ByteLevel()
+        result[name] = tokenizer
+    for name, step in {
+        "Punctuation": pre_tokenizers.Punctuation(), "BertPreTokenizer": pre_tokenizers.BertPreTokenizer(),
+        "Whitespace": pre_tokenizers.Whitespace(), "WhitespaceSplit": pre_tokenizers.WhitespaceSplit(),
+        "Digits": pre_tokenizers.Digits(), "Metaspace": pre_tokenizers.Metaspace(),
+        "cl100k": pre_tokenizers.Split(Regex(CL100K.replace("DIGITS", r"\p{N}")), "isolated"),
+        "o200k": pre_tokenizers.Split(Regex(O200K), "isolated"),
+    }.items():
+        result[name] = Tokenizer(models.WordLevel({"?": 0}, "?"))
+        result[name].pre_tokenizer = step
+    return result
+
+
+def windows():
+    """Long texts in windows, and batches brought to one length."""
+    result = []
+    texts = [line.strip() for line in TRAINING.splitlines()[:5]] + ["", "a b"]
+    for name, make in {"llama3": llama3, "gpt2-prefix": gpt2_prefix}.items():
+        for direction, length, stride in (("right", 12, 0), ("right", 12, 5), ("left", 12, 0), ("left", 9, 4), ("right", 1000, 3)):
+            tokenizer = make()
+            tokenizer.enable_truncation(length, stride=stride, direction=direction)
+            tokenizer.enable_padding(direction=direction, pad_id=7, pad_to_multiple_of=8 if stride else None, length=20 if stride == 5 else None)
+            cases = []
+            for text, encoding in zip(texts, tokenizer.encode_batch(texts)):
+                parts = [encoding, *encoding.overflowing]
+                masked = [[i for i, m in zip(part.ids, part.attention_mask) if m] for part in parts]
+                offsets = [byte_offsets(text, [o for o, m in zip(part.offsets, part.attention_mask) if m]) for part in parts]
+                cases.append({"text": text, "windows": masked, "offsets": offsets, "padded": encoding.ids})
+            file = json.loads(tokenizer.to_str())
+            result.append({"kind": name, "truncation": file["truncation"], "padding": file["padding"], "cases": cases})
+    return result
+
+
+# Marks that change places, characters that are younger than some of the reference's tables, spaces
+# that were put before a part of the text.
+STEP_CASES = [
+    "\u1ec9\u0323x \u0345\u0301", "a\u0328\u0301\u0344 \u0f73\u0f75", "A\u0ece b\u0898 c\u1171e d\u07fd", "x\u0890y\u08e2z",
+    "a\u061db\u1b7ec\u2e5dd\u166de\U000111c9f", "I'd<|endoftext|>ǅ", "<|endoftext|> ς<|endoftext|>  \u0323Ⅷ",
+    "\u200b\u200bA b\u200bﬁ\u200b①", "Ä\u200b\u200bÄ\u3000\u200b\u1112\u1161\u11abx",
+]
+
+
 def byte_offsets(text, offsets):
     """Character offsets as offsets of UTF-8 bytes."""
     starts = [0]
@@ -402,6 +460,15 @@ def main():
         tokenizer, file = made if isinstance(made, tuple) else (made, json.loads(made.to_str()))
         cases = CASES + random_texts(60, seed=name)
         write(f"{name}.json", {"tokenizer": file, "cases": expectations(tokenizer, cases)})
+    rules = single_steps()["NFC"]
+    rules.normalizer = precompiled().normalizer
+    steps = single_steps() | {"prefix": gpt2_prefix(), "Precompiled": rules}
+    write("steps.json", [
+        {"name": name, "tokenizer": json.loads(step.to_str()), "cases": expectations(step, STEP_CASES + random_texts(6, name))}
+        for name, step in steps.items()
+    ])
+    write("windows.json", windows())
+    write("training.json", TRAINING.splitlines(keepends=True) * 3)
     write("sentencepiece.json", sentencepiece_vocabulary())
     write("splits.json", split_cases(CASES[:30] + random_texts(20, seed="splits") + ["foo foo. bar", "aab abcbcd aaab b xxy zzy"]))
     if len(sys.argv) > 1:

@@ -56,6 +56,36 @@ def words():
     return found
 
 
+def removed(normalizer):
+    """The scalars that a normalizer takes out of text; its crates know older versions of Unicode."""
+    return {c for c in SCALARS if normalizer.normalize_str("a" + chr(c) + "b") == "ab"}
+
+
+def bert(**steps):
+    off = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
+    return normalizers.BertNormalizer(**{**off, **steps})
+
+
+def punctuation():
+    """What the Punctuation pre-tokenizer cuts off."""
+    found = set()
+    splitter = pre_tokenizers.Punctuation("isolated")
+    for start in range(0, len(SCALARS), 1000):
+        text = "a".join(map(chr, SCALARS[start : start + 1000]))
+        for piece, _ in splitter.pre_tokenize_str("a" + text + "a"):
+            if len(piece) == 1 and piece != "a":
+                found.add(ord(piece))
+    return found
+
+
+def exceptions(name, comment, by_category, actual):
+    """Two literals: what a set of the reference lacks of the categories, and what it has besides."""
+    return [
+        literal(name + "Missing", f"In {comment}: what only the former has.", ranges(by_category - actual)),
+        literal(name + "Extra", f"In {comment}: what only the latter has.", ranges(actual - by_category)),
+    ]
+
+
 def ranges(scalars):
     result = []
     for scalar in sorted(scalars):
@@ -102,6 +132,11 @@ def category_tables():
     text = "".join(runs)
     by_rule = {c for c, name in category.items() if name[0] in "LM" or name in ("Nd", "Nl", "Pc")}
     numbers = {c for c, name in category.items() if name[0] == "N"}
+    of_categories = lambda *names: {c for c, name in category.items() if name[: len(names[0])] in names}
+    nonspacing, marks = of_categories("Mn"), of_categories("M")
+    controls = of_categories("Cc", "Cf", "Co") - {0x9, 0xA, 0xD}
+    ascii_punctuation = {c for c in range(128) if chr(c).isprintable() and not chr(c).isalnum() and c != 32}
+    punctuated = of_categories("P") | ascii_punctuation
     word_set, number_set = words(), numeric()
     letters = {c for c, name in category.items() if name[0] == "L" or name == "Nl"}
     upper = {c for c, name in category.items() if name == "Lu"}
@@ -116,6 +151,10 @@ def category_tables():
             literal("alphabeticExtra", "Alphabetic for Oniguruma though neither L nor Nl.", ranges(members(r"\p{Alpha}") - letters)),
             literal("uppercaseExtra", "Upper-case though not Lu.", ranges(members(r"\p{Upper}") - upper)),
             literal("lowercaseExtra", "Lower-case though not Ll.", ranges(members(r"\p{Lower}") - lower)),
+            *exceptions("nonspacing", "Mn, and what BERT takes out with accents", nonspacing, removed(bert(strip_accents=True))),
+            *exceptions("marks", "M, and what `StripAccents` takes out", marks, removed(normalizers.StripAccents())),
+            *exceptions("controls", "Cc, Cf and Co, and what BERT's cleaning takes out", controls, removed(bert(clean_text=True)) - {0xFFFD}),
+            *exceptions("punctuation", "P and ASCII's symbols, and what `Punctuation` cuts off", punctuated, punctuation()),
             literal("numericExtra", "Numeric for Rust's `char` though not in N.", ranges(number_set - numbers)),
             literal("numericMissing", "In N but not numeric for Rust's `char`.", ranges(numbers - number_set)),
         ],

@@ -25,7 +25,7 @@ public struct StreamingDecoder: Sendable {
             return ""
         }
         if case .byteLevel = pipeline.decoder {
-            pipeline.appendBytes(of: id, to: &pending)
+            pipeline.tokenBytes.append(id, to: &pending)
             return takeWholeCharacters()
         }
         window.append(id)

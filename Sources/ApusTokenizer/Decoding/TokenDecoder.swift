@@ -9,12 +9,13 @@ enum TokenDecoder: Sendable {
 }
 
 extension Pipeline {
-    func decode(_ ids: some Sequence<Int32>, skipSpecialTokens: Bool) -> String {
-        let kept = ids.lazy.filter { isDecoded($0, skipSpecialTokens) }
+    func decode(_ ids: [Int32], skipSpecialTokens: Bool) -> String {
+        let kept = skipSpecialTokens ? ids.filter { isDecoded($0, true) } : ids
         switch decoder {
         case .byteLevel:
             var bytes: [UInt8] = []
-            for id in kept { appendBytes(of: id, to: &bytes) }
+            bytes.reserveCapacity(kept.count * 4)
+            for id in kept { tokenBytes.append(id, to: &bytes) }
             return String(decoding: bytes, as: UTF8.self)
         case .spaced:
             return kept.compactMap { token(of: $0) }.joined(separator: " ")
@@ -31,21 +32,40 @@ extension Pipeline {
 
     /// The bytes that a byte-level token stands for. Text that cannot be read as stand-ins counts
     /// as itself, as the reference has it.
-    func appendBytes(of id: Int32, to bytes: inout [UInt8]) {
+    func bytes(of id: Int32) -> [UInt8] {
         if let added = addedToken(id) {
-            bytes += ByteAlphabet.decode(added.content) ?? Array(added.content.utf8)
-            return
+            return ByteAlphabet.decode(added.content) ?? Array(added.content.utf8)
         }
         switch spelling {
         case .byteLevel(_, let texts):
-            if let text = texts[id] {
-                bytes += Array(text.utf8)
-            } else {
-                bytes += model.vocabulary.bytes(of: id)
-            }
+            return texts[id].map { Array($0.utf8) } ?? Array(model.vocabulary.bytes(of: id))
         case .plain:
             let token = model.vocabulary.bytes(of: id)
-            bytes += ByteAlphabet.decode(String(decoding: token, as: UTF8.self)) ?? Array(token)
+            return ByteAlphabet.decode(String(decoding: token, as: UTF8.self)) ?? Array(token)
+        }
+    }
+}
+
+/// The bytes of all tokens one after another, so that decoding a token is one copy.
+struct TokenBytes: Sendable {
+    private var arena: [UInt8] = []
+    /// `starts[id]..<starts[id + 1]` of `arena`.
+    private var starts = [0]
+
+    init(_ tokens: some Sequence<[UInt8]>) {
+        for token in tokens {
+            arena += token
+            starts.append(arena.count)
+        }
+    }
+
+    /// Appends nothing for an id that is none.
+    @inline(__always)
+    func append(_ id: Int32, to bytes: inout [UInt8]) {
+        guard id >= 0, Int(id) < starts.count - 1 else { return }
+        arena.withUnsafeBufferPointer { arena in
+            let range = starts[Int(id)]..<starts[Int(id) + 1]
+            bytes.append(contentsOf: ByteBuffer(rebasing: arena[range]))
         }
     }
 }

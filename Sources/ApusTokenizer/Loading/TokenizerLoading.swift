@@ -46,7 +46,9 @@ extension Tokenizer {
             preconditionFailure("Tokenizer.init(files:): called without a tokenizer.json")
         }
         var pipeline = try TokenizerFile.pipeline(of: root)
-        let configuration = try reader.configuration()
+        var configuration = try reader.configuration()
+        configuration.truncation = try LengthReader.truncation(root.member("truncation"))
+        configuration.paddingRule = try LengthReader.padding(root.member("padding"))
         pipeline.add(try reader.listedTokens().filter { pipeline.isNew($0) })
         pipeline.addSpecialTokens(configuration.specialTokens.values.sorted())
         self.init(pipeline: pipeline, configuration: configuration, files: files)

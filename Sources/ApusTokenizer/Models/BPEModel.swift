@@ -36,7 +36,7 @@ struct BPEModel: TokenModel {
 
 final class BPEEncoder: PieceEncoder {
     private let model: BPEModel
-    private var cache = WordCache()
+    private let cache = WordCache()
     private var symbols = SymbolMerger()
     private var character: [UInt8] = []
 
@@ -46,7 +46,7 @@ final class BPEEncoder: PieceEncoder {
         guard piece.count <= WordCache.keyLimit else { return encodeAnew(piece, into: &run) }
         let hash = ByteHash.hash(piece)
         if cache.lookUp(piece, hash: hash, into: &run) { return }
-        let first = run.ids.count
+        let first = run.count
         encodeAnew(piece, into: &run)
         cache.insert(piece, hash: hash, tokensFrom: first, of: run)
     }
@@ -63,9 +63,9 @@ final class BPEEncoder: PieceEncoder {
         }
         symbols.mergeAll(model.merges)
         var start = 0
-        for index in symbols.ids.indices {
-            let end = start + Int(symbols.lengths[index])
-            run.append(symbols.ids[index], from: start, to: end)
+        for symbol in symbols.symbols {
+            let end = start + Int(symbol.length)
+            run.append(symbol.id, from: start, to: end)
             start = end
         }
     }

@@ -1,20 +1,18 @@
-/// The merges of a byte-pair encoding: for a pair of neighbours its rank and the token it becomes.
+/// The merges of a byte-pair encoding: for a pair of neighbours its rank, for a rank the token that
+/// the pair becomes.
 struct MergeTable: Sendable {
-    struct Merge {
-        let rank: UInt32
-        let id: Int32
-    }
-
     /// A rank that no merge has.
     static let noRank = UInt32.max
 
     private struct Slot {
-        var pair: UInt64
+        var left: Int32
+        var right: Int32
         var rank: UInt32
-        var id: Int32
     }
 
+    /// Open addressing; a slot without a rank is empty.
     private let slots: [Slot]
+    private let results: [Int32]
 
     /// `merges[rank]` is (left, right, merged). Of two equal pairs the later counts, as in the
     /// reference, where they are keys of one map.
@@ -22,41 +20,42 @@ struct MergeTable: Sendable {
         var capacity = 16
         while capacity < merges.count * 2 { capacity *= 2 }
         var slots = [Slot](
-            repeating: Slot(pair: .max, rank: Self.noRank, id: -1), count: capacity)
+            repeating: Slot(left: -1, right: -1, rank: Self.noRank), count: capacity)
         for (rank, merge) in merges.enumerated() {
-            let pair = Self.key(merge.left, merge.right)
-            var index = Int(truncatingIfNeeded: ByteHash.mix(pair)) & (capacity - 1)
-            while slots[index].pair != .max, slots[index].pair != pair {
+            var index = Self.home(merge.left, merge.right) & (capacity - 1)
+            while slots[index].rank != Self.noRank,
+                (slots[index].left, slots[index].right) != (merge.left, merge.right)
+            {
                 index = (index + 1) & (capacity - 1)
             }
-            slots[index] = Slot(pair: pair, rank: UInt32(rank), id: merge.merged)
+            slots[index] = Slot(left: merge.left, right: merge.right, rank: UInt32(rank))
         }
         self.slots = slots
+        results = merges.map(\.merged)
     }
 
     @inline(__always)
-    private static func key(_ left: Int32, _ right: Int32) -> UInt64 {
-        UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
-    }
-
-    @inline(__always)
-    func merge(_ left: Int32, _ right: Int32) -> Merge? {
-        let pair = Self.key(left, right)
-        let mask = slots.count - 1
-        return slots.withUnsafeBufferPointer { slots in
-            var index = Int(truncatingIfNeeded: ByteHash.mix(pair)) & mask
-            while slots[index].pair != .max {
-                if slots[index].pair == pair {
-                    return Merge(rank: slots[index].rank, id: slots[index].id)
-                }
-                index = (index + 1) & mask
-            }
-            return nil
-        }
+    private static func home(_ left: Int32, _ right: Int32) -> Int {
+        let pair = UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
+        return Int(truncatingIfNeeded: ByteHash.mix(pair))
     }
 
     @inline(__always)
     func rank(_ left: Int32, _ right: Int32) -> UInt32 {
-        merge(left, right)?.rank ?? Self.noRank
+        slots.withUnsafeBufferPointer { slots in
+            let mask = slots.count - 1
+            var index = Self.home(left, right) & mask
+            while slots[index].rank != Self.noRank {
+                if slots[index].left == left, slots[index].right == right {
+                    return slots[index].rank
+                }
+                index = (index + 1) & mask
+            }
+            return Self.noRank
+        }
     }
+
+    /// The token that the pair of this rank becomes.
+    @inline(__always)
+    func result(_ rank: UInt32) -> Int32 { results[Int(rank)] }
 }

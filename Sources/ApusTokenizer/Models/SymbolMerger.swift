@@ -1,26 +1,29 @@
 /// Symbols of one piece and the loop that merges them: always the pair of lowest rank, of equal
 /// ones the leftmost, until no pair has a merge.
 struct SymbolMerger {
-    private(set) var ids: [Int32] = []
-    private(set) var lengths: [Int32] = []
-    private var ranks: [UInt32] = []
+    struct Symbol {
+        var id: Int32
+        /// Bytes of the piece that it stands for; 0 once it is merged away.
+        var length: Int32
+        /// Of the merge with the symbol to the right.
+        var rank = MergeTable.noRank
+    }
+
+    private(set) var symbols: [Symbol] = []
 
     /// Up to this many symbols a scan for the minimum is faster than a queue.
     private static let scanLimit = 48
 
-    mutating func removeAll() {
-        ids.removeAll(keepingCapacity: true)
-        lengths.removeAll(keepingCapacity: true)
-    }
+    mutating func removeAll() { symbols.removeAll(keepingCapacity: true) }
 
+    @inline(__always)
     mutating func append(_ id: Int32, length: Int) {
-        ids.append(id)
-        lengths.append(Int32(truncatingIfNeeded: length))
+        symbols.append(Symbol(id: id, length: Int32(truncatingIfNeeded: length)))
     }
 
     mutating func mergeAll(_ merges: MergeTable) {
-        guard ids.count > 1 else { return }
-        if ids.count <= Self.scanLimit {
+        guard symbols.count > 1 else { return }
+        if symbols.count <= Self.scanLimit {
             mergeByScan(merges)
         } else {
             mergeByQueue(merges)
@@ -28,66 +31,71 @@ struct SymbolMerger {
     }
 
     private mutating func mergeByScan(_ merges: MergeTable) {
-        ranks.removeAll(keepingCapacity: true)
-        for index in 1..<ids.count { ranks.append(merges.rank(ids[index - 1], ids[index])) }
-        while !ranks.isEmpty {
+        let kept = symbols.withUnsafeMutableBufferPointer { Self.mergeByScan($0, merges) }
+        symbols.removeLast(symbols.count - kept)
+    }
+
+    /// Returns how many symbols are left at the front of the buffer.
+    private static func mergeByScan(
+        _ symbols: UnsafeMutableBufferPointer<Symbol>, _ merges: MergeTable
+    ) -> Int {
+        var count = symbols.count
+        for index in 0..<count - 1 {
+            symbols[index].rank = merges.rank(symbols[index].id, symbols[index + 1].id)
+        }
+        while true {
             var best = 0
-            for index in 1..<ranks.count where ranks[index] < ranks[best] { best = index }
-            guard ranks[best] != MergeTable.noRank,
-                let merge = merges.merge(ids[best], ids[best + 1])
-            else { return }
-            ids[best] = merge.id
-            lengths[best] += lengths[best + 1]
-            ids.remove(at: best + 1)
-            lengths.remove(at: best + 1)
-            ranks.remove(at: best)
-            if best > 0 { ranks[best - 1] = merges.rank(ids[best - 1], ids[best]) }
-            if best < ranks.count { ranks[best] = merges.rank(ids[best], ids[best + 1]) }
+            for index in 1..<count where symbols[index].rank < symbols[best].rank { best = index }
+            guard symbols[best].rank != MergeTable.noRank else { return count }
+            symbols[best].id = merges.result(symbols[best].rank)
+            symbols[best].length += symbols[best + 1].length
+            count -= 1
+            for index in best + 1..<count { symbols[index] = symbols[index + 1] }
+            if best > 0 {
+                symbols[best - 1].rank = merges.rank(symbols[best - 1].id, symbols[best].id)
+            }
+            let hasNext = best + 1 < count
+            symbols[best].rank =
+                hasNext
+                ? merges.rank(symbols[best].id, symbols[best + 1].id) : MergeTable.noRank
+            if count == 1 { return 1 }
         }
     }
 
     /// For long pieces: a linked list of symbols and a heap of candidate merges, so that hostile
     /// text without a single break costs n log n.
     private mutating func mergeByQueue(_ merges: MergeTable) {
-        var next = Array(1...ids.count)
-        var previous = Array(-1..<ids.count - 1)
+        let count = symbols.count
+        var next = Array(1...count)
+        var previous = Array(-1..<count - 1)
         var heap = MergeHeap()
-        let count = ids.count
         for index in 0..<count - 1 {
-            heap.push(rank: merges.rank(ids[index], ids[index + 1]), position: index)
+            heap.push(
+                rank: merges.rank(symbols[index].id, symbols[index + 1].id), position: index)
         }
         while let candidate = heap.pop() {
             let left = candidate.position
             let right = next[left]
             // A symbol that was merged away has length 0; a pair that changed has another rank.
-            guard lengths[left] > 0, right < count,
-                let merge = merges.merge(ids[left], ids[right]), merge.rank == candidate.rank
+            guard symbols[left].length > 0, right < count,
+                merges.rank(symbols[left].id, symbols[right].id) == candidate.rank
             else { continue }
-            ids[left] = merge.id
-            lengths[left] += lengths[right]
-            lengths[right] = 0
+            symbols[left].id = merges.result(candidate.rank)
+            symbols[left].length += symbols[right].length
+            symbols[right].length = 0
             next[left] = next[right]
             if next[left] < count {
                 previous[next[left]] = left
-                heap.push(rank: merges.rank(merge.id, ids[next[left]]), position: left)
+                let rank = merges.rank(symbols[left].id, symbols[next[left]].id)
+                heap.push(rank: rank, position: left)
             }
             if previous[left] >= 0 {
                 let before = previous[left]
-                heap.push(rank: merges.rank(ids[before], merge.id), position: before)
+                heap.push(
+                    rank: merges.rank(symbols[before].id, symbols[left].id), position: before)
             }
         }
-        compact()
-    }
-
-    private mutating func compact() {
-        var kept = 0
-        for index in ids.indices where lengths[index] > 0 {
-            ids[kept] = ids[index]
-            lengths[kept] = lengths[index]
-            kept += 1
-        }
-        ids.removeLast(ids.count - kept)
-        lengths.removeLast(lengths.count - kept)
+        symbols.removeAll { $0.length == 0 }
     }
 }
 

@@ -9,30 +9,31 @@ protocol PieceEncoder: AnyObject {
     func encode(_ piece: ByteBuffer, into run: inout TokenRun)
 }
 
-/// Token ids, and for each the bytes of its piece that it stands for.
+/// Tokens, each with the bytes of its piece that it stands for.
 struct TokenRun {
-    private(set) var ids: [Int32] = []
-    private(set) var ranges: [ByteRange] = []
+    private(set) var tokens: [Token] = []
 
-    struct ByteRange {
+    struct Token {
+        var id: Int32
         var start: Int32
         var end: Int32
     }
 
+    var count: Int { tokens.count }
+    var ids: [Int32] { tokens.map(\.id) }
+
     @inline(__always)
-    mutating func append(_ id: Int32, _ range: ByteRange) {
-        ids.append(id)
-        ranges.append(range)
-    }
-
     mutating func append(_ id: Int32, from start: Int, to end: Int) {
-        let range = ByteRange(
-            start: Int32(truncatingIfNeeded: start), end: Int32(truncatingIfNeeded: end))
-        append(id, range)
+        tokens.append(
+            Token(
+                id: id, start: Int32(truncatingIfNeeded: start),
+                end: Int32(truncatingIfNeeded: end)))
     }
 
-    mutating func removeAll() {
-        ids.removeAll(keepingCapacity: true)
-        ranges.removeAll(keepingCapacity: true)
+    @inline(__always)
+    mutating func append(contentsOf more: UnsafeBufferPointer<Token>) {
+        tokens.append(contentsOf: more)
     }
+
+    mutating func removeAll() { tokens.removeAll(keepingCapacity: true) }
 }

@@ -65,7 +65,7 @@ struct UnigramModel: TokenModel {
 
 final class UnigramEncoder: PieceEncoder {
     private let model: UnigramModel
-    private var cache = WordCache()
+    private let cache = WordCache()
 
     init(_ model: UnigramModel) { self.model = model }
 
@@ -73,7 +73,7 @@ final class UnigramEncoder: PieceEncoder {
         guard piece.count <= WordCache.keyLimit else { return encodeAnew(piece, into: &run) }
         let hash = ByteHash.hash(piece)
         if cache.lookUp(piece, hash: hash, into: &run) { return }
-        let first = run.ids.count
+        let first = run.count
         encodeAnew(piece, into: &run)
         cache.insert(piece, hash: hash, tokensFrom: first, of: run)
     }

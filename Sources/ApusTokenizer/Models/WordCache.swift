@@ -1,76 +1,144 @@
 /// Remembers what pieces became: natural text repeats a few thousand words, and looking one up
 /// costs a tenth of merging it again.
-struct WordCache {
-    private struct Entry {
-        var hash: UInt64
-        var keyStart: Int32
-        var keyLength: Int32
-        var tokenStart: Int32
-        var tokenCount: Int32
+///
+/// Memory of its own instead of arrays: a hit then touches two cache lines, the slot and the
+/// record, and no reference is counted.
+final class WordCache {
+    private struct Slot {
+        /// The upper half of the key's hash, so that most other keys are told apart right here.
+        var tag: UInt32
+        /// Where the record begins, in words; 0 for an empty slot.
+        var place: UInt32
     }
+
+    /// What a record begins with. The key follows, padded to words, then the tokens.
+    private struct Header {
+        var keyLength: UInt16
+        var tokenCount: UInt16
+    }
+
+    private typealias Token = TokenRun.Token
 
     /// Longer pieces are rarely seen twice.
     static let keyLimit = 64
     /// The cache starts anew when this many pieces are in it.
     private static let entryLimit = 1 << 16
+    private static let wordSize = MemoryLayout<UInt32>.size
 
-    private var slots = [Int32](repeating: -1, count: 1 << 10)
-    private var entries: [Entry] = []
-    private var keys: [UInt8] = []
-    private var tokens = TokenRun()
+    private var slots: UnsafeMutableBufferPointer<Slot>
+    private var records: UnsafeMutableBufferPointer<UInt32>
+    private var recordEnd = 1
+    private var entryCount = 0
+
+    init() {
+        slots = Self.emptySlots(1 << 10)
+        records = .allocate(capacity: 1 << 12)
+    }
+
+    deinit {
+        slots.deallocate()
+        records.deallocate()
+    }
+
+    private static func emptySlots(_ count: Int) -> UnsafeMutableBufferPointer<Slot> {
+        let slots = UnsafeMutableBufferPointer<Slot>.allocate(capacity: count)
+        slots.initialize(repeating: Slot(tag: 0, place: 0))
+        return slots
+    }
 
     /// Appends the tokens of `piece` to `run` when it is known.
     @inline(__always)
     func lookUp(_ piece: ByteBuffer, hash: UInt64, into run: inout TokenRun) -> Bool {
+        let slots = slots
         let mask = slots.count - 1
-        var slot = Int(truncatingIfNeeded: hash) & mask
-        while true {
-            let index = Int(slots[slot])
-            if index < 0 { return false }
-            if entries[index].hash == hash, isKey(piece, of: entries[index]) {
-                let start = Int(entries[index].tokenStart)
-                for token in start..<start + Int(entries[index].tokenCount) {
-                    run.append(tokens.ids[token], tokens.ranges[token])
-                }
+        let tag = UInt32(truncatingIfNeeded: hash >> 32)
+        var index = Int(truncatingIfNeeded: hash) & mask
+        while slots[index].place != 0 {
+            if slots[index].tag == tag, append(recordAt: slots[index].place, of: piece, to: &run) {
                 return true
             }
-            slot = (slot + 1) & mask
+            index = (index + 1) & mask
         }
+        return false
     }
 
+    /// Appends the record's tokens when its key is `piece`.
     @inline(__always)
-    private func isKey(_ piece: ByteBuffer, of entry: Entry) -> Bool {
-        guard Int(entry.keyLength) == piece.count else { return false }
-        let start = Int(entry.keyStart)
-        for index in 0..<piece.count where keys[start + index] != piece[index] { return false }
+    private func append(
+        recordAt place: UInt32, of piece: ByteBuffer, to run: inout TokenRun
+    ) -> Bool {
+        let record = UnsafeRawPointer(records.baseAddress! + Int(place))
+        let header = record.load(as: Header.self)
+        guard Int(header.keyLength) == piece.count else { return false }
+        let key = record + MemoryLayout<Header>.size
+        for offset in 0..<piece.count
+        where key.load(fromByteOffset: offset, as: UInt8.self) != piece[offset] {
+            return false
+        }
+        let tokens = key + Self.padded(piece.count)
+        run.append(
+            contentsOf: UnsafeBufferPointer(
+                start: tokens.assumingMemoryBound(to: Token.self), count: Int(header.tokenCount)))
         return true
     }
 
     /// Remembers that `piece` became the tokens that `run` holds from `first` on.
-    mutating func insert(_ piece: ByteBuffer, hash: UInt64, tokensFrom first: Int, of run: TokenRun)
-    {
-        if entries.count == Self.entryLimit { self = WordCache() }
-        if entries.count * 2 >= slots.count { grow() }
-        entries.append(
-            Entry(
-                hash: hash, keyStart: Int32(keys.count), keyLength: Int32(piece.count),
-                tokenStart: Int32(tokens.ids.count), tokenCount: Int32(run.ids.count - first)))
-        keys.append(contentsOf: piece)
-        for index in first..<run.ids.count {
-            tokens.append(run.ids[index], run.ranges[index])
+    func insert(_ piece: ByteBuffer, hash: UInt64, tokensFrom first: Int, of run: TokenRun) {
+        if entryCount == Self.entryLimit { removeAll() }
+        if entryCount * 2 >= slots.count { growSlots() }
+        let tokens = run.tokens[first...]
+        let keySize = Self.padded(piece.count)
+        let size = MemoryLayout<Header>.size + keySize + tokens.count * MemoryLayout<Token>.stride
+        makeRoom(for: size / Self.wordSize)
+        let record = UnsafeMutableRawPointer(records.baseAddress! + recordEnd)
+        let header = Header(keyLength: UInt16(piece.count), tokenCount: UInt16(tokens.count))
+        record.storeBytes(of: header, as: Header.self)
+        let key = record + MemoryLayout<Header>.size
+        key.copyMemory(from: UnsafeRawPointer(piece.baseAddress!), byteCount: piece.count)
+        for (index, token) in tokens.enumerated() {
+            let offset = keySize + index * MemoryLayout<Token>.stride
+            key.storeBytes(of: token, toByteOffset: offset, as: Token.self)
         }
-        place(entries.count - 1)
+        place(UInt32(recordEnd), hash: hash)
+        recordEnd += size / Self.wordSize
+        entryCount += 1
     }
 
-    private mutating func grow() {
-        slots = [Int32](repeating: -1, count: slots.count * 2)
-        for index in entries.indices { place(index) }
+    private static func padded(_ size: Int) -> Int { (size + wordSize - 1) / wordSize * wordSize }
+
+    private func removeAll() {
+        slots.update(repeating: Slot(tag: 0, place: 0))
+        recordEnd = 1
+        entryCount = 0
     }
 
-    private mutating func place(_ index: Int) {
+    private func makeRoom(for count: Int) {
+        guard recordEnd + count > records.count else { return }
+        let larger = UnsafeMutableBufferPointer<UInt32>.allocate(
+            capacity: max(records.count * 2, recordEnd + count))
+        _ = larger.initialize(fromContentsOf: records[..<recordEnd])
+        records.deallocate()
+        records = larger
+    }
+
+    private func growSlots() {
+        let old = slots
+        slots = Self.emptySlots(old.count * 2)
+        for slot in old where slot.place != 0 {
+            let record = UnsafeRawPointer(records.baseAddress! + Int(slot.place))
+            let length = Int(record.load(as: Header.self).keyLength)
+            let key = record + MemoryLayout<Header>.size
+            let bytes = ByteBuffer(
+                start: key.assumingMemoryBound(to: UInt8.self), count: length)
+            place(slot.place, hash: ByteHash.hash(bytes))
+        }
+        old.deallocate()
+    }
+
+    private func place(_ record: UInt32, hash: UInt64) {
         let mask = slots.count - 1
-        var slot = Int(truncatingIfNeeded: entries[index].hash) & mask
-        while slots[slot] >= 0 { slot = (slot + 1) & mask }
-        slots[slot] = Int32(index)
+        var index = Int(truncatingIfNeeded: hash) & mask
+        while slots[index].place != 0 { index = (index + 1) & mask }
+        slots[index] = Slot(tag: UInt32(truncatingIfNeeded: hash >> 32), place: record)
     }
 }

@@ -20,51 +20,52 @@ struct PrecompiledNormalizer: TextStage {
 
     func apply(to text: inout PreparedText) {
         text.rewritePieces { old, piece, rewriter in
-            let string = String(decoding: old[piece], as: UTF8.self)
+            var changes: [ScalarChange] = []
             var index = piece.lowerBound
-            for character in string {
+            for character in String(decoding: old[piece], as: UTF8.self) {
                 let end = index + character.utf8.count
-                append(index..<end, of: old, to: &rewriter)
+                append(index..<end, of: old, to: &changes)
                 index = end
             }
+            rewriter.append(changes, insteadOf: piece, of: old)
         }
     }
 
     /// A short cluster may be mapped as a whole; otherwise its characters one by one.
     private func append(
-        _ cluster: Range<Int>, of old: ByteBuffer, to rewriter: inout TextRewriter
+        _ cluster: Range<Int>, of old: ByteBuffer, to changes: inout [ScalarChange]
     ) {
         guard let base = old.baseAddress else { return }
         if cluster.count < 6, let replacement = replacement(for: old[cluster]) {
-            append(replacement, from: cluster, of: old, to: &rewriter)
+            append(replacement, insteadOf: old[cluster], to: &changes)
             return
         }
         var index = cluster.lowerBound
         while index < cluster.upperBound {
-            let range = index..<index + base.scalar(at: index).length
-            if let replacement = replacement(for: old[range]) {
-                append(replacement, from: range, of: old, to: &rewriter)
+            let (scalar, length) = base.scalar(at: index)
+            let character = old[index..<index + length]
+            if let replacement = replacement(for: character) {
+                append(replacement, insteadOf: character, to: &changes)
             } else {
-                rewriter.copy(range, of: old)
+                changes.append(ScalarChange(scalar: scalar, change: 0))
             }
-            index = range.upperBound
+            index += length
         }
     }
 
-    /// New characters stand for the old ones in order; those in excess for the last.
+    /// New characters stand for the old ones in order, those in excess for the last. Old ones in
+    /// excess count to the character before; without one the reference forgets them.
     private func append(
-        _ replacement: ArraySlice<UInt8>, from range: Range<Int>, of old: ByteBuffer,
-        to rewriter: inout TextRewriter
+        _ replacement: ArraySlice<UInt8>, insteadOf old: Slice<ByteBuffer>,
+        to changes: inout [ScalarChange]
     ) {
-        guard let base = old.baseAddress else { return }
-        var origin = range.lowerBound..<range.lowerBound
-        for scalar in String(decoding: replacement, as: UTF8.self).unicodeScalars {
-            if origin.upperBound < range.upperBound {
-                let start = origin.upperBound
-                origin = start..<start + base.scalar(at: start).length
-            }
-            rewriter.append(scalar: scalar.value, from: origin)
+        let scalars = String(decoding: replacement, as: UTF8.self).unicodeScalars
+        let difference = scalars.count - old.count { $0 & 0xC0 != 0x80 }
+        for (index, scalar) in scalars.enumerated() {
+            let isInserted = index >= scalars.count - max(difference, 0)
+            changes.append(ScalarChange(scalar: scalar.value, change: isInserted ? 1 : 0))
         }
+        if difference < 0, !changes.isEmpty { changes[changes.count - 1].change += difference }
     }
 
     /// The replacement of the shortest entry that begins the key, as the reference takes it.

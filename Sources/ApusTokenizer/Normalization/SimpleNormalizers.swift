@@ -68,12 +68,12 @@ struct CharacterNormalizer: TextStage {
 
     /// Drops combining marks, so that decomposed letters lose their accents.
     static let stripAccents = CharacterNormalizer { scalar in
-        ScalarTable.shared.contains(scalar, in: .mark) ? [] : nil
+        ScalarClass.marks.contains(scalar) ? [] : nil
     }
 
     /// The same for marks without a width of their own, as BERT has it.
     static let stripNonspacing = CharacterNormalizer { scalar in
-        ScalarTable.shared.category(scalar) == .mn ? [] : nil
+        ScalarClass.nonspacing.contains(scalar) ? [] : nil
     }
 
     /// SentencePiece's `nmt` rules without its compatibility mappings: `Nmt`.
@@ -89,11 +89,9 @@ struct CharacterNormalizer: TextStage {
     /// BERT's cleaning: no control characters, and one kind of space.
     static let cleanText = CharacterNormalizer { scalar in
         if scalar == 9 || scalar == 10 || scalar == 13 { return [0x20] }
-        let table = ScalarTable.shared
         // Scalars that no Unicode version has assigned stay.
-        let control = CategorySet(.cc, .cf, .co)
-        if scalar == 0 || scalar == 0xFFFD || table.contains(scalar, in: control) { return [] }
-        return table.isWhiteSpace(scalar) ? [0x20] : nil
+        if scalar == 0xFFFD || ScalarClass.controls.contains(scalar) { return [] }
+        return ScalarTable.shared.isWhiteSpace(scalar) ? [0x20] : nil
     }
 
     /// Puts spaces around Chinese characters, which BERT reads one by one.

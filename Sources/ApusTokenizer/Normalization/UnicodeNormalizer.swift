@@ -12,37 +12,10 @@ struct UnicodeNormalizer: TextStage {
 
     init(form: Form) { self.form = form }
 
-    /// A scalar of the result. `change` says how it moves on in the old text: 0 takes one
-    /// character, a positive number none (it was inserted), -n takes n more (they were joined to
-    /// it).
-    private struct Symbol {
-        var scalar: UInt32
-        var change: Int
-    }
-
     func apply(to text: inout PreparedText) {
         guard mayChange(text) else { return }
         text.rewritePieces { old, piece, rewriter in
-            append(normalize(old, piece), old, piece, to: &rewriter)
-        }
-    }
-
-    /// Characters of the result stand for those of the old text in order, also where marks changed
-    /// places: so the reference has it.
-    private func append(
-        _ symbols: [Symbol], _ old: ByteBuffer, _ piece: Range<Int>, to rewriter: inout TextRewriter
-    ) {
-        guard let base = old.baseAddress else { return }
-        var last = piece.lowerBound..<piece.lowerBound
-        var next = piece.lowerBound
-        for symbol in symbols {
-            if symbol.change <= 0 {
-                last = next..<next + base.scalar(at: next).length
-                for _ in 0...(-symbol.change) where next < piece.upperBound {
-                    next += base.scalar(at: next).length
-                }
-            }
-            rewriter.append(scalar: symbol.scalar, from: last)
+            rewriter.append(normalize(old, piece), insteadOf: piece, of: old)
         }
     }
 
@@ -74,15 +47,15 @@ struct UnicodeNormalizer: TextStage {
         }
     }
 
-    private func normalize(_ old: ByteBuffer, _ piece: Range<Int>) -> [Symbol] {
+    private func normalize(_ old: ByteBuffer, _ piece: Range<Int>) -> [ScalarChange] {
         guard let base = old.baseAddress else { return [] }
-        var symbols: [Symbol] = []
+        var symbols: [ScalarChange] = []
         var index = piece.lowerBound
         while index < piece.upperBound {
             let (scalar, length) = base.scalar(at: index)
             let parts = data.decomposition(scalar, compatible: form.isCompatible) ?? [scalar]
             for (position, part) in parts.enumerated() {
-                symbols.append(Symbol(scalar: part, change: position == 0 ? 0 : 1))
+                symbols.append(ScalarChange(scalar: part, change: position == 0 ? 0 : 1))
             }
             index += length
         }
@@ -91,7 +64,7 @@ struct UnicodeNormalizer: TextStage {
     }
 
     /// Sorts every run of combining marks by their class; marks of one class keep their order.
-    private func reorder(_ symbols: inout [Symbol]) {
+    private func reorder(_ symbols: inout [ScalarChange]) {
         var start = 0
         while start < symbols.count {
             guard data.combiningClass(symbols[start].scalar) > 0 else {
@@ -110,8 +83,8 @@ struct UnicodeNormalizer: TextStage {
 
     /// Joins every mark to the last starter unless another mark of its class or above stands
     /// between.
-    private func compose(_ symbols: [Symbol]) -> [Symbol] {
-        var result: [Symbol] = []
+    private func compose(_ symbols: [ScalarChange]) -> [ScalarChange] {
+        var result: [ScalarChange] = []
         var starter: Int?
         var lastClass: UInt8 = 0
         for symbol in symbols {

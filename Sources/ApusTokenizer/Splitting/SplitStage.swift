@@ -106,7 +106,7 @@ struct CharacterSplitStage: TextStage {
         CharacterSplitStage(behavior: behavior) { scalar in
             switch scalar {
             case 0x21...0x2F, 0x3A...0x40, 0x5B...0x60, 0x7B...0x7E: true
-            default: ScalarTable.shared.contains(scalar, in: .punctuation)
+            default: ScalarClass.punctuation.contains(scalar)
             }
         }
     }

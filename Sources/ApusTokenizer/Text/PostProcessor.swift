@@ -15,6 +15,13 @@ struct PostProcessor: Sendable {
         var keepsPrefixSpace: Bool
     }
 
+    /// Number of tokens put around a text.
+    var addedCount: Int {
+        templates.joined().reduce(0) { count, item in
+            if case .tokens(let ids) = item { count + ids.count } else { count }
+        }
+    }
+
     func wrap(_ ids: [Int32]) -> [Int32] {
         templates.reduce(ids) { inner, template in
             template.flatMap { item in
@@ -56,16 +63,30 @@ extension Pipeline {
             let isFirst = index == 0 || range.lowerBound == 0
             // One space was added and is not in the text; more were there and are cut off.
             if isFirst, trim.keepsPrefixSpace, leading == 1 { leading = 0 }
-            let lower = min(range.lowerBound + leading, range.upperBound)
-            let upper = trailing > range.upperBound ? range.upperBound : range.upperBound - trailing
-            let start = characterStart(at: lower, in: source)
-            encoding.offsets[index] = start..<characterStart(at: max(upper, lower), in: source)
+            let lower = characters(leading, after: range.lowerBound, in: source)
+            let upper = characters(trailing, before: range.upperBound, in: source)
+            let start = min(lower, range.upperBound)
+            encoding.offsets[index] = start..<max(upper, start)
         }
     }
 
-    private func characterStart(at offset: Int, in source: [UInt8]) -> Int {
+    private func characters(_ count: Int, after offset: Int, in source: [UInt8]) -> Int {
+        var end = offset
+        for _ in 0..<count where end < source.count {
+            end += 1
+            while end < source.count, source[end] & 0xC0 == 0x80 { end += 1 }
+        }
+        return end
+    }
+
+    /// The offset itself where there are not so many characters.
+    private func characters(_ count: Int, before offset: Int, in source: [UInt8]) -> Int {
         var start = offset
-        while start > 0, start < source.count, source[start] & 0xC0 == 0x80 { start -= 1 }
+        for _ in 0..<count {
+            guard start > 0 else { return offset }
+            start -= 1
+            while start > 0, source[start] & 0xC0 == 0x80 { start -= 1 }
+        }
         return start
     }
 

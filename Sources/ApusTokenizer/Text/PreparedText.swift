@@ -107,6 +107,34 @@ struct TextRewriter {
     }
 }
 
+/// A scalar of rewritten text, and how it moves on in the old one: 0 takes one character, a positive
+/// number none (it was inserted), -n takes n more (they were joined to it, or dropped after it).
+struct ScalarChange {
+    var scalar: UInt32
+    var change: Int
+}
+
+extension TextRewriter {
+    /// Characters of the result stand for those of the old text in order, also where some changed
+    /// places or went before the first; an inserted one stands for the one before. So the reference
+    /// has it.
+    mutating func append(_ changes: [ScalarChange], insteadOf piece: Range<Int>, of old: ByteBuffer) {
+        guard let base = old.baseAddress else { return }
+        var next = piece.lowerBound
+        for symbol in changes {
+            if symbol.change > 0 || next >= piece.upperBound {
+                let start = next > piece.lowerBound ? base.scalarStart(before: next) : next
+                append(scalar: symbol.scalar, from: start..<next)
+                continue
+            }
+            append(scalar: symbol.scalar, from: next..<next + base.scalar(at: next).length)
+            for _ in 0...(-symbol.change) where next < piece.upperBound {
+                next += base.scalar(at: next).length
+            }
+        }
+    }
+}
+
 /// Finds where pieces end in text that it cuts without gaps.
 protocol PieceScanner: Sendable {
     /// The end of the piece that begins at `start`; more than `start`, at most `end`.

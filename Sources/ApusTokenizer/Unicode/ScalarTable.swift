@@ -69,10 +69,6 @@ struct ScalarTable: Sendable {
     @inline(__always)
     subscript(scalar: UInt32) -> UInt8 { entries[Int(scalar)] }
 
-    func category(_ scalar: UInt32) -> GeneralCategory {
-        GeneralCategory(rawValue: entries[Int(scalar)] & 31) ?? .cn
-    }
-
     func contains(_ scalar: UInt32, in set: CategorySet) -> Bool {
         set.rawValue >> UInt32(entries[Int(scalar)] & 31) & 1 != 0
     }

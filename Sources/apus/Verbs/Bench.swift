@@ -5,7 +5,7 @@ import ArgumentParser
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure this machine.",
-        subcommands: [Training.self, Adam.self, Communication.self])
+        subcommands: [Training.self, Adam.self, Communication.self, Tokenizing.self])
 
     struct Adam: ParsableCommand {
         static let configuration = CommandConfiguration(
