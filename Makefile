@@ -3,7 +3,7 @@ export PKG_CONFIG_PATH := $(CURDIR)/.torch:$(PKG_CONFIG_PATH)
 SWIFT_FLAGS := -Xlinker -rpath -Xlinker $(CURDIR)/.torch/lib
 RECIPE := Examples/smollm2-sft.yaml
 
-.PHONY: demo release debug test check fuzz setup demo-files clean
+.PHONY: demo release debug test check fuzz fuzz-templates setup demo-files clean
 
 # Fine-tunes a small language model on two ranks and asks it something.
 demo: release demo-files
@@ -32,6 +32,12 @@ check:
 fuzz: setup
 	swift build -c release $(SWIFT_FLAGS) --product apus-file-fuzz
 	.build/release/apus-file-fuzz Tests/ApusFormatsTests/Goldens 1000000
+
+# A million changed chat templates (TEMPLATES: folder of *.jinja files): none may crash or hang.
+TEMPLATES = $(error name a folder of *.jinja files: make fuzz-templates TEMPLATES=DIR)
+fuzz-templates: setup
+	swift build -c release $(SWIFT_FLAGS) --product apus-template-probe
+	.build/release/apus-template-probe fuzz 1000000 1 $(TEMPLATES)/*.jinja
 
 # libtorch, into .torch
 setup:

@@ -131,6 +131,9 @@ let package = Package(
         tests(
             "ApusZeROTests",
             ["ApusBase", "ApusShard", "ApusTensor", "ApusComm", "ApusOptim", "ApusZeRO", "ApusTestSupport"]),
+        .executableTarget(
+            name: "apus-template-probe", dependencies: ["ApusBase", "ApusFormats", "ApusTokenizer"],
+            path: "Tests/TemplateProbe", swiftSettings: strict),
         tests("ApusTokenizerTests", ["ApusBase", "ApusFormats", "ApusTokenizer"], data: ["Fixtures"]),
         tests(
             "ApusModelsTests",
