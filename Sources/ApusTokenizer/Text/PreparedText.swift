@@ -107,8 +107,9 @@ struct TextRewriter {
     }
 }
 
-/// A scalar of rewritten text, and how it moves on in the old one: 0 takes one character, a positive
-/// number none (it was inserted), -n takes n more (they were joined to it, or dropped after it).
+/// A scalar of rewritten text, and how it moves on in the old one: 0 takes one character, a
+/// positive number none (it was inserted), -n takes n more (they were joined to it, or dropped
+/// after it).
 struct ScalarChange {
     var scalar: UInt32
     var change: Int
@@ -116,9 +117,11 @@ struct ScalarChange {
 
 extension TextRewriter {
     /// Characters of the result stand for those of the old text in order, also where some changed
-    /// places or went before the first; an inserted one stands for the one before. So the reference
-    /// has it.
-    mutating func append(_ changes: [ScalarChange], insteadOf piece: Range<Int>, of old: ByteBuffer) {
+    /// places or went before the first; an inserted one stands for the one before. So the
+    /// reference has it.
+    mutating func append(
+        _ changes: [ScalarChange], insteadOf piece: Range<Int>, of old: ByteBuffer
+    ) {
         guard let base = old.baseAddress else { return }
         var next = piece.lowerBound
         for symbol in changes {
