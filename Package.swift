@@ -71,6 +71,7 @@ let package = Package(
         // Families.
         library("ApusModels", ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN"]),
         library("ApusData", ["ApusBase", "ApusFormats", "ApusTokenizer", "CApusHost"]),
+        library("ApusExport", ["ApusBase", "ApusFormats", "ApusTokenizer"]),
 
         // Applications.
         library(
@@ -85,7 +86,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "ApusBase", "ApusConfig", "ApusLaunch", "ApusTokenizer", "ApusFormats", "ApusData",
-                "ApusShard", argumentParser,
+                "ApusShard", "ApusExport", argumentParser,
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -147,6 +148,7 @@ let package = Package(
         tests(
             "ApusCheckpointTests",
             ["ApusBase", "ApusFormats", "ApusCheckpoint", "apus-checkpoint-probe"]),
+        tests("ApusExportTests", ["ApusBase", "ApusFormats", "ApusTokenizer", "ApusExport"], data: ["Goldens"]),
         tests("ApusDataTests", ["ApusBase", "ApusFormats", "ApusTokenizer", "ApusData"]),
         tests(
             "ApusTrainTests",

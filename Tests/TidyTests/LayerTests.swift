@@ -21,6 +21,7 @@ import Testing
         "ApusCheckpoint": ["ApusBase", "ApusFormats", "CApusHost"],
         "ApusModels": ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN"],
         "ApusData": ["ApusBase", "ApusFormats", "ApusTokenizer", "CApusHost"],
+        "ApusExport": ["ApusBase", "ApusFormats", "ApusTokenizer"],
         "ApusTrain": [
             "ApusBase", "ApusFormats", "ApusShard", "ApusTensor", "ApusComm", "ApusOptim", "ApusNN",
             "ApusZeRO", "ApusTokenizer", "ApusModels", "ApusData", "ApusConfig",
@@ -28,7 +29,7 @@ import Testing
         // No libtorch: it answers in milliseconds.
         "apus": [
             "ApusBase", "ApusShard", "ApusConfig", "ApusLaunch", "ApusTokenizer", "ApusFormats",
-            "ApusData",
+            "ApusData", "ApusExport",
         ],
         "apus-worker": [
             "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusModels",

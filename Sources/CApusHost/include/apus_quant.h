@@ -1,4 +1,4 @@
-// Decoding of the block formats of GGUF files (ggml's layouts).
+// Decoding and encoding of the block formats of GGUF files (ggml's layouts).
 #ifndef APUS_QUANT_H
 #define APUS_QUANT_H
 #include <stddef.h>
@@ -25,5 +25,9 @@ enum apus_block_format {
 // Decodes whole blocks. `blocks` needs no alignment; `out` holds block_count times the elements of
 // a block. Returns 0, or -1 (and writes nothing) for a format that is not listed above.
 int apus_dequantize(int32_t format, const void *blocks, size_t block_count, float *out);
+
+// Encodes finite values as whole blocks: Q8_0 and Q4_0 with the bits of ggml's encoders, Q4_K by a
+// search of its own. Returns 0, or -1 (and writes nothing) for another format.
+int apus_quantize(int32_t format, const float *in, size_t block_count, void *blocks);
 
 #endif

@@ -1,0 +1,34 @@
+import ApusBase
+import ApusExport
+import ApusFormats
+import ArgumentParser
+
+extension GGUFElement: ExpressibleByArgument {}
+
+struct Export: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Write a model for other programs: a GGUF file for llama.cpp and its kin.")
+
+    enum Target: String, ExpressibleByArgument, CaseIterable { case gguf }
+
+    @Argument(help: ArgumentHelp("A HuggingFace model folder.", valueName: "dir"))
+    var model: String
+
+    @Option(help: "The form to write.")
+    var to = Target.gguf
+
+    @Option(help: "How matrices are stored.")
+    var type = GGUFElement.f16
+
+    @Argument(help: ArgumentHelp("The file to write.", valueName: "file.gguf"))
+    var output: String
+
+    func run() throws {
+        try reporting {
+            let export = try GGUFExport(folder: model, element: type)
+            try export.write(to: output) { name, element in
+                print("\(name)  \(element.rawValue)")
+            }
+        }
+    }
+}
