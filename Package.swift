@@ -71,6 +71,7 @@ let package = Package(
         // Families.
         library("ApusModels", ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN"]),
         library("ApusData", ["ApusBase", "ApusFormats", "ApusTokenizer", "CApusHost"]),
+        library("ApusHub", ["ApusBase", "ApusFormats", "CApusHost"]),
         library("ApusExport", ["ApusBase", "ApusFormats", "ApusTokenizer"]),
 
         // Applications.
@@ -86,7 +87,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "ApusBase", "ApusConfig", "ApusLaunch", "ApusTokenizer", "ApusFormats", "ApusData",
-                "ApusShard", "ApusExport", argumentParser,
+                "ApusShard", "ApusExport", "ApusHub", argumentParser,
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -148,6 +149,7 @@ let package = Package(
         tests(
             "ApusCheckpointTests",
             ["ApusBase", "ApusFormats", "ApusCheckpoint", "apus-checkpoint-probe"]),
+        tests("ApusHubTests", ["ApusBase", "ApusFormats", "ApusHub"]),
         tests("ApusExportTests", ["ApusBase", "ApusFormats", "ApusTokenizer", "ApusExport"], data: ["Goldens"]),
         tests("ApusDataTests", ["ApusBase", "ApusFormats", "ApusTokenizer", "ApusData"]),
         tests(

@@ -1,5 +1,6 @@
 import ApusBase
 import ApusConfig
+import ApusHub
 import ApusLaunch
 import ArgumentParser
 
@@ -35,6 +36,19 @@ func currentEnvironment() -> [String: String] {
         entry += 1
     }
     return result
+}
+
+/// The folder of a model that is given by its path or by its name on the hub, from where it is
+/// fetched unless it is in the cache.
+func modelFolder(_ model: String) throws -> String {
+    let showsProgress = isatty(STDERR_FILENO) == 1
+    let hub = Hub(environment: currentEnvironment())
+    return try hub.folder(of: model, showsProgress: showsProgress) { event in
+        switch event {
+        case .fetching(let file, let bytes):
+            Terminal.writeError("fetching \(model)/\(file), \(ByteCount(bytes).decimal)\n")
+        }
+    }
 }
 
 /// Becomes `apus-worker` with these arguments.

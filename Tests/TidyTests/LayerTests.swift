@@ -21,6 +21,7 @@ import Testing
         "ApusCheckpoint": ["ApusBase", "ApusFormats", "CApusHost"],
         "ApusModels": ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN"],
         "ApusData": ["ApusBase", "ApusFormats", "ApusTokenizer", "CApusHost"],
+        "ApusHub": ["ApusBase", "ApusFormats", "CApusHost"],
         "ApusExport": ["ApusBase", "ApusFormats", "ApusTokenizer"],
         "ApusTrain": [
             "ApusBase", "ApusFormats", "ApusShard", "ApusTensor", "ApusComm", "ApusOptim", "ApusNN",
@@ -29,7 +30,7 @@ import Testing
         // No libtorch: it answers in milliseconds.
         "apus": [
             "ApusBase", "ApusShard", "ApusConfig", "ApusLaunch", "ApusTokenizer", "ApusFormats",
-            "ApusData", "ApusExport",
+            "ApusData", "ApusExport", "ApusHub",
         ],
         "apus-worker": [
             "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusModels",

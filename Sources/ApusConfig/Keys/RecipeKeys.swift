@@ -6,8 +6,8 @@ enum RecipeKeys {
 
     private static let model: [Key<Recipe>] = [
         Key(
-            "base_model", \.model.baseModel, .text("a path"), required: true,
-            "The model: a HuggingFace folder or a GGUF file."),
+            "base_model", \.model.baseModel, .text("a path or a name"), required: true,
+            "The model: a HuggingFace folder, a GGUF file, or a model's name on the hub."),
         Key(
             "reinit_weights", \.model.reinitWeights, .boolean,
             "Start from random weights; base_model may then hold only a config.json."),

@@ -22,6 +22,7 @@ extension ResolvedRecipe {
     ) {
         let written = recipe[keyPath: location]
         guard !written.isEmpty, !pathLeadsSomewhere(written) else { return }
+        if path == "base_model", isOnHub(written) { return }
         guard let beside = Self.besideRecipe(written, self.path), pathLeadsSomewhere(beside) else {
             let tried =
                 written.hasPrefix("/") ? "" : " in the current directory or beside the recipe"
@@ -36,9 +37,25 @@ extension ResolvedRecipe {
         origins[path]?.note = "found beside the recipe"
     }
 
+    /// Whether this is the name of a model on a hub rather than a path that leads nowhere, whose
+    /// first folder would be there.
+    private func isOnHub(_ written: String) -> Bool {
+        guard let name = HubName(written) else { return false }
+        let folders = [name.organization, Self.besideRecipe(name.organization, path)]
+        return !folders.compactMap { $0 }.contains(where: pathLeadsSomewhere)
+    }
+
+    /// Puts the folder where a model was found in the place of its name.
+    public mutating func useModel(in folder: String) {
+        let written = recipe.model.baseModel
+        guard folder != written else { return }
+        origins["base_model"]?.note = "\(written) in \(folder)"
+        recipe.model.baseModel = folder
+    }
+
     private func hint(_ path: String) -> String {
         path == "base_model"
-            ? "Apus reads local models only: a HuggingFace folder or a GGUF file"
+            ? "give a HuggingFace folder, a GGUF file, or a model's name on the hub (org/name)"
             : "Apus reads local files only: JSON Lines, text, CSV or Parquet"
     }
 

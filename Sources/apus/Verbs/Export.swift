@@ -1,7 +1,7 @@
 import ApusBase
 import ApusExport
-import ApusFormats
-import ArgumentParser
+public import ApusFormats
+public import ArgumentParser
 
 extension GGUFElement: ExpressibleByArgument {}
 
@@ -11,7 +11,7 @@ struct Export: ParsableCommand {
 
     enum Target: String, ExpressibleByArgument, CaseIterable { case gguf }
 
-    @Argument(help: ArgumentHelp("A HuggingFace model folder.", valueName: "dir"))
+    @Argument(help: ArgumentHelp("A HuggingFace folder, or a model's name.", valueName: "dir|name"))
     var model: String
 
     @Option(help: "The form to write.")
@@ -25,7 +25,7 @@ struct Export: ParsableCommand {
 
     func run() throws {
         try reporting {
-            let export = try GGUFExport(folder: model, element: type)
+            let export = try GGUFExport(folder: modelFolder(model), element: type)
             try export.write(to: output) { name, element in
                 print("\(name)  \(element.rawValue)")
             }

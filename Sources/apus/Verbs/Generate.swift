@@ -82,6 +82,10 @@ struct Generate: ParsableCommand {
     }
 
     func run() throws {
+        try reporting { try becomeWorker(workerArguments(model: modelFolder(model))) }
+    }
+
+    private func workerArguments(model: String) -> [String] {
         // With `=`, values that begin with a dash stay values.
         var arguments = ["generate", "--model=\(model)", "--prompt=\(prompt)"]
         func pass(_ name: String, _ value: (some CustomStringConvertible)?) {
@@ -101,6 +105,6 @@ struct Generate: ParsableCommand {
         pass("threads", threads)
         if chat { arguments.append("--chat") }
         if json { arguments.append("--json") }
-        try reporting { try becomeWorker(arguments) }
+        return arguments
     }
 }

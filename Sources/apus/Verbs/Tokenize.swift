@@ -73,6 +73,9 @@ struct Tokenize: ParsableCommand {
             return tokenizer.encodeBatchWithOffsets(texts, threadCount: threads).map(Self.text)
         }
         return tokenizer.encodeBatch(texts, threadCount: threads).map { Self.text($0) }
+    private func openTokenizer() throws -> Tokenizer {
+        if model.hasSuffix(".gguf") { return try Tokenizer(gguf: GGUFFile(path: model)) }
+        return try Tokenizer(folder: modelFolder(model))
     }
 
     private func chatIDs(
