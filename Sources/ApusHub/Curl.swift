@@ -51,7 +51,9 @@ struct Curl {
             "proto = \"=http,https\"", "proto-redir = \"=http,https\"",
         ]
         settings.append(showsProgress ? "progress-bar" : "silent")
-        if let token { settings.append("header = \(Self.quoted("Authorization: Bearer " + token))") }
+        if let token {
+            settings.append("header = " + Self.quoted("Authorization: Bearer " + token))
+        }
         // By standard input: other users see a program's arguments, and must not see the token.
         try run(settings.joined(separator: "\n") + "\n", showsProgress: showsProgress)
     }
@@ -87,9 +89,10 @@ struct Curl {
     }
 
     private func spawn(_ input: Int32, _ error: Int32, _ process: inout Int32) -> Int32 {
-        let arguments = [program, "--config", "-"].map { strdup($0) }
+        let words = [program, "--config", "-"]
+        let arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
         defer { for argument in arguments { free(argument) } }
-        let pointers = arguments.map { UnsafePointer($0) } + [nil]
+        let pointers: [UnsafePointer<CChar>?] = arguments.map { UnsafePointer($0) } + [nil]
         let null = open("/dev/null", O_WRONLY | O_CLOEXEC)
         defer { close(null) }
         return pointers.withUnsafeBufferPointer { list in

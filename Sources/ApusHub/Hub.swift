@@ -1,4 +1,4 @@
-public import ApusBase
+internal import ApusBase
 internal import ApusFormats
 
 /// Finds models by name: in the cache that all HuggingFace programs share, else on the hub, from

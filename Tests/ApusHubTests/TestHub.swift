@@ -86,7 +86,8 @@ final class TestHub: Sendable {
             return (state.contents[path], cut, state.redirects[path])
         }
         if let target {
-            send("HTTP/1.1 302 Found\r\nLocation: \(target)\r\nContent-Length: 0\r\n\r\n", connection)
+            let place = "Location: \(target)\r\nContent-Length: 0"
+            send("HTTP/1.1 302 Found\r\n\(place)\r\n\r\n", connection)
         } else if let content {
             send(content, from: start(of: range), cut: cut, connection)
         } else {
