@@ -70,7 +70,8 @@ let package = Package(
 
         // Families.
         library("ApusModels", ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN"]),
-        library("ApusData", ["ApusBase", "ApusFormats", "ApusTokenizer", "CApusHost"]),
+        library(
+            "ApusData", ["ApusBase", "ApusConfig", "ApusFormats", "ApusTokenizer", "CApusHost"]),
         library("ApusHub", ["ApusBase", "ApusFormats", "CApusHost"]),
         library("ApusExport", ["ApusBase", "ApusFormats", "ApusTokenizer"]),
 

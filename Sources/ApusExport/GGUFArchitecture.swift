@@ -116,7 +116,7 @@ struct GGUFArchitecture {
     func order(_ target: String) -> Int {
         let parts = target.split(separator: ".")
         if parts[0] == "blk", parts.count > 1, let number = Int(parts[1]) { return number + 1 }
-        return parts[0] == "token_embd" ? 0 : Int.max
+        return ["token_embd": 0, "output_norm": Int.max - 1][parts[0]] ?? Int.max
     }
 
     // MARK: Metadata

@@ -46,7 +46,8 @@ struct HubDownload {
         try FilePaths.createFolder(cache.folder)
         unlink(path)
         defer { unlink(path) }
-        try transfer(url, to: path, what: "\(model) (\(revision))", showsProgress: false)
+        let what = "\(model) (\(revision), no folder here)"
+        try transfer(url, to: path, what: what, showsProgress: false)
         let json = try MappedFile(path: path).withBytes { raw in
             Result { () throws(JSONSyntaxError) in try JSON.parse(raw) }
         }

@@ -13,7 +13,8 @@ struct Apus: ParsableCommand {
         version: versionNumber,
         subcommands: [
             Train.self, Plan.self, Launch.self, Config.self, Generate.self, Adapter.self,
-            Tokenize.self, TokenizerVerb.self, Export.self, Bench.self, Doctor.self, Version.self,
+            Tokenize.self, TokenizerVerb.self, Export.self, DataVerb.self, Bench.self,
+            Doctor.self, Version.self,
         ])
 
     static func main() {

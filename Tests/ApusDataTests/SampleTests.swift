@@ -68,6 +68,25 @@ extension String {
         #expect(ByteEncoder.text(sample.inputIDs).contains("<|im_start|>user\nHi"))
     }
 
+    @Test func completionsMayBeConversations() throws {
+        let record = """
+            {"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, \
+            {"role": "user", "content": "c"}], \
+            "completion": [{"role": "assistant", "content": "d"}]}
+            """
+        let sample = try one(record, .promptCompletion())
+        #expect(ByteEncoder.text(sample.inputIDs).contains("assistant\nb<|im_end|>"))
+        #expect(trainedText(sample) == "d<|im_end|>")
+    }
+
+    @Test func segmentsAreTrainedAsTheySay() throws {
+        let segments = #"{"label": false, "text": "ab"}, {"label": true, "text": "cd"}"#
+        let sample = try one("{\"segments\": [\(segments)]}", .segments)
+        #expect(ByteEncoder.text(sample.inputIDs) == "abcd" && trainedText(sample) == "cd")
+        let faulty = #"{"segments": [{"text": "ab"}]}"#
+        #expect(failure { _ = try load(faulty, .segments) }.contains("a segment is no object"))
+    }
+
     @Test func promptCompletionAndAlpaca() throws {
         let pair = try one("{\"prompt\": \"2+2=\", \"completion\": \"4\"}", .promptCompletion())
         #expect(ByteEncoder.text(pair.inputIDs) == "<3>2+2=4<|im_end|>")

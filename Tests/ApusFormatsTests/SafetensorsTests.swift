@@ -119,6 +119,8 @@ import Testing
         #expect(try problem("{\"__metadata__\":[]}").contains("an array, not an object"))
         #expect(try problem("{\"__metadata__\":{\"a\":1}}").contains("\"a\" is an integer"))
         #expect(try problem("{\"t\":5}").contains("described by an integer"))
+        let broken = [10, 0, 0, 0, 0, 0, 0, 0] + Array("{\"".utf8) + [0xFF] + Array("\":null}".utf8)
+        #expect(try problem(broken).contains("string that is not valid UTF-8"))
     }
 
     @Test func tensorFaults() throws {

@@ -112,11 +112,11 @@ final class TestHub: Sendable {
         send(head, connection)
         let end = cut.map { min(begin + $0, content.count) } ?? content.count
         let part = Array(content[begin..<end])
-        _ = Glibc.send(connection, part, part.count, Int32(MSG_NOSIGNAL.rawValue))
+        _ = Glibc.send(connection, part, part.count, Int32(MSG_NOSIGNAL))
     }
 
     private static func send(_ text: String, _ connection: Int32) {
         let bytes = Array(text.utf8)
-        _ = Glibc.send(connection, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue))
+        _ = Glibc.send(connection, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
 }

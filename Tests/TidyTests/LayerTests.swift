@@ -20,7 +20,7 @@ import Testing
         // No libtorch, and never the engine: it takes slices of plain memory.
         "ApusCheckpoint": ["ApusBase", "ApusFormats", "CApusHost"],
         "ApusModels": ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN"],
-        "ApusData": ["ApusBase", "ApusFormats", "ApusTokenizer", "CApusHost"],
+        "ApusData": ["ApusBase", "ApusConfig", "ApusFormats", "ApusTokenizer", "CApusHost"],
         "ApusHub": ["ApusBase", "ApusFormats", "CApusHost"],
         "ApusExport": ["ApusBase", "ApusFormats", "ApusTokenizer"],
         "ApusTrain": [

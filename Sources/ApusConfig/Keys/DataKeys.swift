@@ -48,8 +48,11 @@ extension RecipeKeys {
             "How files store samples: JSON Lines, a text per line, CSV or Parquet."),
         Key(
             "type", \.sampleType,
-            .optional(.choice(notYet: ["input_output": rows, "sharegpt": rows])),
+            .optional(.choice()),
             "What a sample is: text, messages, question and answer, or tokens."),
+        Key(
+            "weight", \.weight, .notNegative,
+            "How often an epoch shows each sample: 2 is twice, 0.5 every other one."),
         Key("split", \.split, .text("a name"), "A local file is one split, 'train'."),
         Key("field", \.field, .text("a name"), "The member with the text of a completion."),
         Key(
@@ -72,7 +75,6 @@ extension RecipeKeys {
     ]
 
     private static let convert = "convert the file to JSON Lines"
-    private static let rows = "bring the rows into the form of chat_template or completion"
 
     private static let messageKeys: [Key<MessagePropertyMappings>] = [
         Key("role", \.role, .text("a name"), "The member with the role."),

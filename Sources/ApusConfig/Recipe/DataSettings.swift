@@ -43,6 +43,8 @@ public struct DatasetSettings: Sendable, Hashable {
     /// Filled in for text files (`completion`); for others it must be given.
     public var sampleType: SampleType?
     public var split = "train"
+    /// How often an epoch shows each sample; a fraction shows a part of them.
+    public var weight = 1.0
     /// The member of a row that holds the text of a `completion`.
     public var field = "text"
     /// The member of a row that holds the messages of a chat.
@@ -88,8 +90,12 @@ public enum SampleType: String, Sendable, Hashable, CaseIterable {
     case chatTemplate = "chat_template"
     /// `instruction`, perhaps `input`, and `output`; the output is trained.
     case alpaca
-    /// `prompt` and `completion`; the completion is trained.
+    /// `prompt` and `completion`, as texts or as messages; the completion is trained.
     case promptCompletion = "prompt_completion"
+    /// `conversations` of `from` and `value`, else as `chat_template`.
+    case shareGPT = "sharegpt"
+    /// `segments` of `text` and `label`; those whose label is true are trained, nothing is added.
+    case inputOutput = "input_output"
     /// Tokens, made by somebody else: `input_ids` and, if they differ, `labels`.
     case inputIDs = "input_ids"
 }

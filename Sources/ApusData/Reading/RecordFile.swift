@@ -39,6 +39,18 @@ public enum DataFormat: String, Sendable, Hashable, CaseIterable {
         }
     }
 
+    /// Opens a file of the given format, or of the one that its name tells.
+    static func open(
+        _ path: String, _ format: DataFormat?
+    ) throws(FileError) -> any RecordFile {
+        guard let format = format ?? DataFormat(path: path) else {
+            throw FileError(
+                path, "its name does not tell how it stores samples",
+                remedy: "set ds_type to json, text, csv or parquet")
+        }
+        return try format.open(path)
+    }
+
     func open(_ path: String) throws(FileError) -> any RecordFile {
         switch self {
         case .json:

@@ -14,15 +14,40 @@ struct ChatSampleBuilder {
     }
 
     func sample(_ row: JSONObject) throws -> TokenizedSample {
-        guard let renderer else {
+        _ = try neededRenderer
+        guard let value = row[fields.messages] else { throw missing(fields.messages, in: row) }
+        guard let elements = value.arrayValue, !elements.isEmpty else {
+            throw SampleBuilder.Fault(problem: "\"\(fields.messages)\" is no array of messages")
+        }
+        return try sample(row, prompt: [], answer: elements)
+    }
+
+    private var neededRenderer: any ChatRenderer {
+        get throws(SampleBuilder.Fault) {
+            if let renderer { return renderer }
             throw SampleBuilder.Fault(
                 problem: "the tokenizer has no chat template",
                 remedy: "give one with chat_template_jinja, or train on plain text (completion)")
         }
-        let messages = try self.messages(row)
+    }
+
+    /// Only words of the answer are trained, also where the prompt holds earlier answers.
+    func sample(
+        _ row: JSONObject, prompt: [JSON], answer: [JSON]
+    ) throws -> TokenizedSample {
+        let renderer = try neededRenderer
+        let given = try messages(prompt)
         let tools = row[fields.tools].flatMap { $0.isNull ? nil : $0 }
-        let chat = try renderer.render(messages, tools: tools, trainedRoles: fields.trainedRoles)
-        return masked(encoder.encodeWithOffsets(chat.text, addSpecialTokens: false), chat.trained)
+        let roles = fields.trainedRoles
+        let chat = try renderer.render(
+            given + messages(answer), tools: tools, trainedRoles: roles)
+        var trained = chat.trained
+        let hasAnswers = given.contains { roles.contains($0["role"]?.stringValue ?? "") }
+        if hasAnswers {
+            let before = try renderer.render(given, tools: tools, trainedRoles: roles)
+            trained.removeFirst(min(before.trained.count, trained.count))
+        }
+        return masked(encoder.encodeWithOffsets(chat.text, addSpecialTokens: false), trained)
     }
 
     /// A token that overlaps a trained part is trained.
@@ -38,11 +63,7 @@ struct ChatSampleBuilder {
     }
 
     /// The messages with the template's names for role and content; other members stay as they are.
-    private func messages(_ row: JSONObject) throws(SampleBuilder.Fault) -> [JSONObject] {
-        guard let value = row[fields.messages] else { throw missing(fields.messages, in: row) }
-        guard let elements = value.arrayValue, !elements.isEmpty else {
-            throw .init(problem: "\"\(fields.messages)\" is no array of messages")
-        }
+    private func messages(_ elements: [JSON]) throws(SampleBuilder.Fault) -> [JSONObject] {
         var messages: [JSONObject] = []
         for (index, element) in elements.enumerated() {
             guard let object = element.objectValue else {

@@ -39,9 +39,15 @@ struct SampleBuilder: Sendable {
         case .completion(let field): return try completion(try text(row, field))
         case .chat(let fields):
             return try ChatSampleBuilder(fields, try textEncoder, renderer).sample(row)
-        case .promptCompletion(let prompt, let completion):
-            return try continuation(of: try text(row, prompt), by: try text(row, completion))
+        case .promptCompletion(let prompt, let completion, let chat):
+            if let given = row[prompt]?.arrayValue, let answer = row[completion]?.arrayValue {
+                return try ChatSampleBuilder(chat, try textEncoder, renderer).sample(
+                    row, prompt: given, answer: answer)
+            }
+            return Self.continuation(
+                of: try text(row, prompt), by: try text(row, completion), try textEncoder)
         case .alpaca: return try alpaca(row)
+        case .segments: return try segments(row)
         case .tokens: return try tokens(row)
         }
     }
@@ -65,21 +71,20 @@ struct SampleBuilder: Sendable {
 
     private func completion(_ text: String) throws(Fault) -> TokenizedSample {
         let encoder = try textEncoder
-        let ids = withEnd(encoder.encode(text, addSpecialTokens: true), encoder)
+        let ids = Self.withEnd(encoder.encode(text, addSpecialTokens: true), encoder)
         return TokenizedSample(inputIDs: ids, labels: ids)
     }
 
-    private func withEnd(_ ids: [Int32], _ encoder: any TextEncoder) -> [Int32] {
+    private static func withEnd(_ ids: [Int32], _ encoder: any TextEncoder) -> [Int32] {
         guard let end = encoder.endOfTextID, ids.last != end else { return ids }
         return ids + [end]
     }
 
     /// Both are tokenised apart, so that the boundary between what is given and what is trained is
     /// one between tokens, as it will be when the model continues a prompt.
-    private func continuation(
-        of prompt: String, by completion: String
-    ) throws(Fault) -> TokenizedSample {
-        let encoder = try textEncoder
+    static func continuation(
+        of prompt: String, by completion: String, _ encoder: any TextEncoder
+    ) -> TokenizedSample {
         let given = encoder.encode(prompt, addSpecialTokens: true)
         let trained = withEnd(encoder.encode(completion, addSpecialTokens: false), encoder)
         let ignored = [Int32](repeating: TokenizedSample.ignoredLabel, count: given.count)
@@ -100,7 +105,26 @@ struct SampleBuilder: Sendable {
             prompt += "### Instruction:\n\(instruction)\n\n### Input:\n\(input)\n\n"
         }
         prompt += "### Response:\n"
-        return try continuation(of: prompt, by: try text(row, "output"))
+        return Self.continuation(of: prompt, by: try text(row, "output"), try textEncoder)
+    }
+
+    private func segments(_ row: JSONObject) throws(Fault) -> TokenizedSample {
+        guard let value = row["segments"] else { throw missing("segments", in: row) }
+        let encoder = try textEncoder
+        var (ids, labels): ([Int32], [Int32]) = ([], [])
+        for segment in value.arrayValue ?? [] {
+            guard let text = segment["text"]?.stringValue,
+                let isTrained = segment["label"]?.boolValue
+            else {
+                throw Fault(
+                    problem: "a segment is no object of a \"text\" and a \"label\"",
+                    remedy: #"write {"segments": [{"label": true, "text": "..."}]}"#)
+            }
+            let part = encoder.encode(text, addSpecialTokens: false)
+            ids += part
+            labels += part.map { isTrained ? $0 : TokenizedSample.ignoredLabel }
+        }
+        return TokenizedSample(inputIDs: ids, labels: labels)
     }
 
     private func tokens(_ row: JSONObject) throws(Fault) -> TokenizedSample {

@@ -4,10 +4,15 @@ public enum SampleKind: Sendable, Hashable {
     case completion(field: String = "text")
     /// Messages, written by the model's chat template; the words of some roles are trained.
     case chat(ChatFields = ChatFields())
-    /// A prompt and its continuation, as texts; the continuation is trained.
-    case promptCompletion(prompt: String = "prompt", completion: String = "completion")
+    /// A prompt and its continuation, as texts or as messages; the continuation is trained.
+    case promptCompletion(
+        prompt: String = "prompt", completion: String = "completion",
+        chat: ChatFields = ChatFields())
     /// `instruction`, perhaps `input`, and `output`, in Alpaca's words; the output is trained.
     case alpaca
+    /// `segments` of `text` and `label`: those whose label is true are trained. No token is added,
+    /// not even at the beginning or the end.
+    case segments
     /// `input_ids` and perhaps `labels` (-100 is not trained), made elsewhere and used as they are.
     case tokens
 }
@@ -17,12 +22,12 @@ extension SampleKind {
     var identity: String {
         switch self {
         case .completion(let field): "completion \(field)"
-        case .promptCompletion(let prompt, let completion): "prompt \(prompt) \(completion)"
+        case .promptCompletion(let prompt, let completion, let chat):
+            "prompt \(prompt) \(completion) \(chat.identity)"
         case .alpaca: "alpaca"
+        case .segments: "segments"
         case .tokens: "tokens"
-        case .chat(let fields):
-            "chat \(fields.messages) \(fields.tools) \(fields.role) \(fields.content)"
-                + " \(fields.roleNames.sorted { $0.key < $1.key }) \(fields.trainedRoles.sorted())"
+        case .chat(let fields): "chat \(fields.identity)"
         }
     }
 }
@@ -40,6 +45,11 @@ public struct ChatFields: Sendable, Hashable {
     public var trainedRoles: Set<String> = ["assistant"]
 
     public init() {}
+
+    fileprivate var identity: String {
+        "\(messages) \(tools) \(role) \(content)"
+            + " \(roleNames.sorted { $0.key < $1.key }) \(trainedRoles.sorted())"
+    }
 
     /// The names of ShareGPT's files: `conversations` of `from` and `value`.
     public static var shareGPT: ChatFields {

@@ -5,6 +5,8 @@ internal import ApusFormats
 public struct Dataset: Sendable {
     public internal(set) var samples = TokenStore()
     public internal(set) var report = DataReport()
+    /// Some of the records that are missing or not whole. Not kept in a cache.
+    public internal(set) var exclusions: [Exclusion] = []
     /// How often each sample is seen in an epoch, by the weight of its source.
     var weights: [Double] = []
 
@@ -46,7 +48,7 @@ public struct Dataset: Sendable {
                 kind: source.kind, encoder: encoder, renderer: renderer,
                 lossWeightField: source.lossWeightField)
             for path in files {
-                let file = try open(path, source.format)
+                let file = try DataFormat.open(path, source.format)
                 try loader.load(file, builder, weight: source.weight)
             }
         }
@@ -56,17 +58,6 @@ public struct Dataset: Sendable {
         }
         if let key { try options.cache?.write(dataset, key) }
         return dataset
-    }
-
-    private static func open(
-        _ path: String, _ format: DataFormat?
-    ) throws(FileError) -> any RecordFile {
-        guard let format = format ?? DataFormat(path: path) else {
-            throw FileError(
-                path, "its name does not tell how it stores samples",
-                remedy: "set ds_type to json, text, csv or parquet")
-        }
-        return try format.open(path)
     }
 
     /// Takes samples away for evaluation: the same ones for the same seed, whatever else changes.

@@ -4,8 +4,7 @@ internal import ApusBase
 struct DatasetLoader {
     private let options: Dataset.Options
     private var dataset = Dataset()
-    private var faults: [DataError.Fault] = []
-    private var faultCount = 0
+    private var faults = FaultList()
 
     init(_ options: Dataset.Options) { self.options = options }
 
@@ -18,32 +17,24 @@ struct DatasetLoader {
         }
         for index in 0..<file.count {
             dataset.report.records += 1
-            do {
+            let fault = FaultList.fault {
                 let sample = try builder.sample(try file.record(index))
                 try checkIDs(sample)
-                add(sample)
-            } catch let fault as SampleBuilder.Fault {
-                note(file, index, fault.problem, fault.remedy)
-            } catch let error as FileError {
-                note(file, index, error.problem, error.remedy)
-            } catch {
-                note(file, index, "the chat template refuses it: \(error)", nil)
+                add(sample, Place(path: file.path, line: { file.line(of: index) }))
             }
+            if let fault { faults.note(file, index, fault) }
         }
     }
 
-    func finished() throws -> Dataset {
-        guard faultCount == 0 else { throw DataError(faults: faults, count: faultCount) }
-        return dataset
+    /// Where a record stands; its line is counted only when somebody is told.
+    private struct Place {
+        let path: String
+        let line: () -> Int
     }
 
-    private mutating func note(
-        _ file: any RecordFile, _ index: Int, _ problem: String, _ remedy: String?
-    ) {
-        faultCount += 1
-        guard faults.count < DataError.listed else { return }
-        let line = file.line(of: index)
-        faults.append(.init(path: file.path, line: line, problem: problem, remedy: remedy))
+    func finished() throws -> Dataset {
+        try faults.check()
+        return dataset
     }
 
     private func checkIDs(_ sample: TokenizedSample) throws(SampleBuilder.Fault) {
@@ -55,25 +46,43 @@ struct DatasetLoader {
             remedy: "tokenise the data with the tokenizer of this model")
     }
 
-    private mutating func add(_ sample: TokenizedSample) {
+    private mutating func add(_ sample: TokenizedSample, _ place: Place) {
         dataset.report.longestRecord = max(dataset.report.longestRecord, sample.count)
         guard sample.count > options.sequenceLength else {
-            keep(sample)
+            if !keep(sample) {
+                let reason: DataReport.DropReason = sample.count < 2 ? .empty : .nothingTrained
+                note(.dropped(reason), sample, place)
+            }
             return
         }
         switch options.excessLength {
-        case .drop: dataset.report.drop(.tooLong)
+        case .drop:
+            dataset.report.drop(.tooLong)
+            note(.dropped(.tooLong), sample, place)
         case .truncate:
             var shorter = sample
             shorter.truncate(to: options.sequenceLength)
-            if keep(shorter) { dataset.report.truncated += 1 }
+            guard keep(shorter) else { return note(.dropped(.nothingTrained), sample, place) }
+            dataset.report.truncated += 1
+            note(.truncated, sample, place)
         case .split:
             dataset.report.split += 1
+            note(.split, sample, place)
             for start in stride(from: 0, to: sample.count, by: options.sequenceLength) {
                 let end = min(start + options.sequenceLength, sample.count)
                 keep(sample.part(start..<end))
             }
         }
+    }
+
+    private mutating func note(
+        _ fate: Exclusion.Fate, _ sample: TokenizedSample, _ place: Place
+    ) {
+        let known = dataset.exclusions.count { $0.fate == fate }
+        guard known < Exclusion.kept else { return }
+        dataset.exclusions.append(
+            Exclusion(
+                path: place.path, line: place.line(), fate: fate, tokens: sample.count))
     }
 
     /// Returns whether there is anything in it to train on.
@@ -87,5 +96,37 @@ struct DatasetLoader {
         dataset.report.keep(sample, trained: trained)
         dataset.samples.append(sample, trained: trained)
         return true
+    }
+}
+
+/// The records that cannot be used: all are looked at before anything is said.
+struct FaultList {
+    private var faults: [DataError.Fault] = []
+    private var count = 0
+
+    /// What is wrong with a record, by trying to use it.
+    static func fault(_ work: () throws -> Void) -> SampleBuilder.Fault? {
+        do {
+            try work()
+            return nil
+        } catch let fault as SampleBuilder.Fault {
+            return fault
+        } catch let error as FileError {
+            return .init(problem: error.problem, remedy: error.remedy)
+        } catch {
+            return .init(problem: "the chat template refuses it: \(error)")
+        }
+    }
+
+    mutating func note(_ file: any RecordFile, _ index: Int, _ fault: SampleBuilder.Fault) {
+        count += 1
+        guard faults.count < DataError.listed else { return }
+        let line = file.line(of: index)
+        faults.append(
+            .init(path: file.path, line: line, problem: fault.problem, remedy: fault.remedy))
+    }
+
+    func check() throws(DataError) {
+        guard count == 0 else { throw DataError(faults: faults, count: count) }
     }
 }

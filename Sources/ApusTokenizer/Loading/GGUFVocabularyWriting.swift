@@ -17,7 +17,8 @@ extension GGUFVocabulary {
         }
         try self.init(TokenizerJSON(json: json, path: path), size: size)
         let named = tokenizer.configuration
-        ids.beginningOfText = try id(of: named.beginningOfText, path)
+        let beginning = named.beginningOfText ?? TokenizerJSON(json: json, path: path).firstToken
+        ids.beginningOfText = try id(of: beginning, path)
         ids.endOfText = try id(of: named.endOfText, path)
         ids.unknown = try id(of: named.unknown, path)
         ids.padding = try id(of: named.padding, path)
@@ -67,7 +68,7 @@ extension GGUFVocabulary {
         } else {
             self.merges = merges.map { $0.left + " " + $0.right }
         }
-        addsBeginningOfText = file.addsBeginningOfText
+        addsBeginningOfText = file.firstToken != nil
     }
 
     /// `<0x0A>`, the token of a byte.
@@ -184,10 +185,11 @@ private struct TokenizerJSON {
         }
     }
 
-    var addsBeginningOfText: Bool {
-        Self.steps(json["post_processor"], "processors").contains { step in
-            step["single"]?.arrayValue?.first?["SpecialToken"] != nil
-        }
+    /// The token that is put before every text.
+    var firstToken: String? {
+        Self.steps(json["post_processor"], "processors").lazy.compactMap { step in
+            step["single"]?.arrayValue?.first?["SpecialToken"]?["id"]?.stringValue
+        }.first
     }
 
     /// A sequence's members, or the only one.

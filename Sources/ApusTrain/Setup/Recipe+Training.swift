@@ -56,15 +56,10 @@ extension Recipe {
     }
 
     public func batchOptions(paddingID: Int32) -> BatchOptions {
-        var options = BatchOptions()
+        var options = packingOptions
         options.microBatchSize = batch.microBatchSize
         options.accumulationSteps = batch.gradientAccumulationSteps
         options.paddingID = paddingID
-        options.packing = data.samplePacking
-        options.sequenceLength = data.sequenceLength
-        options.padsToSequenceLength = data.padToSequenceLength ?? data.samplePacking
-        options.shuffles = data.shuffleMergedDatasets
-        options.seed = UInt64(bitPattern: Int64(output.seed))
         return options
     }
 

@@ -9,12 +9,9 @@ public struct RunData {
 
     /// Reads and tokenises what the recipe names. Every rank does so by itself and gets the same.
     public init(_ recipe: Recipe, tokenizer: Tokenizer?, vocabularySize: Int) throws {
-        var options = Dataset.Options()
-        options.sequenceLength = recipe.data.sequenceLength
-        options.excessLength = recipe.data.excessLength
-        options.vocabularySize = vocabularySize
+        let options = recipe.datasetOptions(vocabularySize: vocabularySize)
         let encoder: any TextEncoder = tokenizer ?? NoEncoder()
-        let renderer = try Self.renderer(recipe, tokenizer)
+        let renderer = try recipe.chatRenderer(tokenizer)
         func load(_ settings: [DatasetSettings]) throws -> Dataset {
             try Dataset.load(
                 settings.map(\.source), encoder: encoder, renderer: renderer, options: options)
@@ -33,14 +30,5 @@ public struct RunData {
             training = all.split(validation: 0, seed: seed).training
             heldOut = nil
         }
-    }
-
-    /// The recipe's own template, or the one that comes with the tokenizer.
-    private static func renderer(
-        _ recipe: Recipe, _ tokenizer: Tokenizer?
-    ) throws -> (any ChatRenderer)? {
-        guard let tokenizer else { return nil }
-        guard let text = recipe.data.chatTemplateJinja else { return TokenizerChat(tokenizer) }
-        return TokenizerChat(tokenizer, template: try ChatTemplate(text))
     }
 }

@@ -6,6 +6,7 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure this machine.",
         subcommands: [Training.self, Adam.self, Communication.self, Tokenizing.self])
+        subcommands: [Training.self, Adam.self, Communication.self, Load.self])
 
     struct Adam: ParsableCommand {
         static let configuration = CommandConfiguration(

@@ -1,0 +1,43 @@
+import ApusBase
+import ApusFormats
+import ApusTokenizer
+import Testing
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// A HuggingFace tokenizer, written as a GGUF vocabulary and read back, gives the same tokens.
+@Suite struct GGUFWritingTests {
+    @Test(arguments: ["gpt2", "llama3", "qwen2", "smollm", "llama2"])
+    func tokensSurviveTheWayThroughGGUF(name: String) throws {
+        let fixture = try Fixture(name)
+        var template = Array("/tmp/apus-vocabulary-XXXXXX".utf8CString)
+        try #require(mkdtemp(&template) != nil)
+        let folder = String(
+            decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let path = folder + "/tokenizer.json"
+        defer {
+            unlink(path)
+            rmdir(folder)
+        }
+        try OutputFile.write(fixture.tokenizerJSON.text(), to: path)
+        let vocabulary = try GGUFVocabulary(folder: folder, size: 40_000)
+        let tokenizer = try Tokenizer(gguf: vocabulary)
+        // How much space an added token takes with it is not to be said in GGUF.
+        let added = (fixture.tokenizerJSON["added_tokens"]?.arrayValue ?? []).compactMap {
+            $0["content"]?.stringValue
+        }
+        let plain = fixture.cases.filter { sample in
+            !added.contains { sample.text.contains($0) }
+        }
+        #expect(plain.count > 20)
+        for sample in plain {
+            #expect(
+                tokenizer.encode(sample.text, addSpecialTokens: false) == sample.plain,
+                "\(sample.text)")
+        }
+    }
+}
