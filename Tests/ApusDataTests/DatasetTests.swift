@@ -1,5 +1,6 @@
 import ApusBase
 import ApusData
+import ApusFormats
 import Testing
 
 @Suite struct DatasetTests {
@@ -119,5 +120,30 @@ import Testing
         #expect(data.samples.count == 2)
         #expect(data.samples[0].inputIDs == [0, 1])
         #expect(ByteEncoder.text(data.samples[1].inputIDs) == "<3>hey<|im_end|>")
+    }
+
+    /// Tokens that do not fit into memory are read from files that have no name any more.
+    @Test func whatIsTooMuchForMemoryIsReadFromFiles() throws {
+        let lines = (0..<50).map { "{\"text\": \"sample number \($0)\"}" }
+        let text = lines.joined(separator: "\n")
+        let folder = try TemporaryFolder()
+        var options = Dataset.Options()
+        options.scratchFolder = folder.path
+        options.memoryTokens = 100
+        let (spilled, held) = (
+            try load(text, .completion(), options: options), try load(text, .completion())
+        )
+        #expect(try FilePaths.names(in: folder.path).isEmpty)
+        #expect(spilled.samples.fingerprint == held.samples.fingerprint)
+        var batches = BatchOptions()
+        batches.packing = true
+        batches.sequenceLength = 64
+        var (first, second) = (
+            TrainingBatches(spilled.split(validation: 5, seed: 1).training.samples, batches),
+            TrainingBatches(held.split(validation: 5, seed: 1).training.samples, batches)
+        )
+        for _ in 0..<first.stepsPerEpoch {
+            #expect(first.next().microBatch(0) == second.next().microBatch(0))
+        }
     }
 }

@@ -68,16 +68,17 @@ struct Collator: Sendable {
         for (number, row) in rows.enumerated() {
             var start = number * length
             for (document, sample) in row.enumerated() {
-                let source = store.range(sample)
-                let target = start..<(start + source.count)
-                batch.inputIDs.replaceSubrange(target, with: store.inputIDs[source])
-                batch.labels.replaceSubrange(target, with: store.labels[source])
-                batch.positions.replaceSubrange(target, with: ramp[..<source.count])
-                let mark = repeatElement(Int32(document + 1), count: source.count)
+                let count = store.length(sample)
+                let target = start..<(start + count)
+                store.withIDs(sample) { batch.inputIDs.replaceSubrange(target, with: $0) }
+                store.withLabels(sample) { batch.labels.replaceSubrange(target, with: $0) }
+                batch.positions.replaceSubrange(target, with: ramp[..<count])
+                let mark = repeatElement(Int32(document + 1), count: count)
                 batch.documents.replaceSubrange(target, with: mark)
                 let weight = repeatElement(store.lossWeight(sample), count: source.count)
                 batch.lossWeights?.replaceSubrange(target, with: weight)
                 batch.tokenCount += source.count
+                batch.tokenCount += count
                 batch.trainedTokenCount += store.trainedCount(sample)
                 start = target.upperBound
             }

@@ -41,7 +41,7 @@ public struct DataPreview: Sendable {
     public var samplesThatStop: Int? {
         guard !stopIDs.isEmpty else { return nil }
         return (0..<dataset.samples.count).count { index in
-            dataset.samples.labels[dataset.samples.range(index)].contains { stopIDs.contains($0) }
+            dataset.samples.withLabels(index) { $0.contains { stopIDs.contains($0) } }
         }
     }
 

@@ -9,6 +9,7 @@ extension Recipe {
         options.sequenceLength = data.sequenceLength
         options.excessLength = data.excessLength
         options.vocabularySize = vocabularySize
+        options.scratchFolder = output.outputDirectory
         return options
     }
 

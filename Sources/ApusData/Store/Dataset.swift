@@ -19,6 +19,11 @@ public struct Dataset: Sendable {
         public var excessLength = ExcessLength.drop
         /// Ids from here on are refused: the model has no embedding for them.
         public var vocabularySize: Int?
+        /// Where tokens go that are too many for memory: a folder, in which nothing remains. Nil
+        /// keeps all in memory.
+        public var scratchFolder: String?
+        /// Tokens that may be in memory at once, at eight bytes each.
+        public var memoryTokens = 1 << 27
         /// Where to find the result of an earlier run, and to leave this one.
         public var cache: DatasetCache?
 

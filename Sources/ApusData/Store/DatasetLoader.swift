@@ -5,6 +5,8 @@ struct DatasetLoader {
     private let options: Dataset.Options
     private var dataset = Dataset()
     private var faults = FaultList()
+    /// Once there was too much for memory.
+    private var spill: TokenSpill?
 
     init(_ options: Dataset.Options) { self.options = options }
 
@@ -23,6 +25,7 @@ struct DatasetLoader {
                 add(sample, Place(path: file.path, line: { file.line(of: index) }))
             }
             if let fault { faults.note(file, index, fault) }
+            try spillIfNeeded()
         }
     }
 
@@ -32,8 +35,20 @@ struct DatasetLoader {
         let line: () -> Int
     }
 
-    func finished() throws -> Dataset {
+    private mutating func spillIfNeeded() throws(FileError) {
+        guard let folder = options.scratchFolder,
+            dataset.samples.heldCount >= options.memoryTokens
+        else { return }
+        if spill == nil { spill = try TokenSpill(folder: folder) }
+        try spill?.append(dataset.samples.takeTokens())
+    }
+
+    mutating func finished() throws -> Dataset {
         try faults.check()
+        if let spill {
+            try spill.append(dataset.samples.takeTokens())
+            dataset.samples.read(from: try spill.finish())
+        }
         return dataset
     }
 

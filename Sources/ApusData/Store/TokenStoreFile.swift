@@ -13,14 +13,23 @@ extension TokenStore {
     }
 
     func write(to writer: SafetensorsWriter) throws(FileError) {
-        try writer.write("input_ids", all: inputIDs)
-        try writer.write("labels", all: labels)
+        var ends: [Int] = []
+        for index in 0..<count {
+            try withIDs(index) { part throws(FileError) in
+                try writer.write("input_ids", UnsafeRawBufferPointer(part))
+            }
+            try withLabels(index) { part throws(FileError) in
+                try writer.write("labels", UnsafeRawBufferPointer(part))
+            }
+            ends.append((ends.last ?? 0) + length(index))
+        }
         try writer.write("ends", all: ends)
         try writer.write("trained", all: trained)
         try writer.write("loss_weights", all: lossWeights)
     }
 
-    /// Reads what ``write(to:)`` wrote. Throws when the parts do not fit together.
+    /// Reads what ``write(to:)`` wrote; the tokens stay in the file until they are needed. Throws
+    /// when the parts do not fit together.
     init(_ file: SafetensorsFile) throws(FileError) {
         self.init()
         inputIDs = try file.elements("input_ids", .int32)
@@ -32,8 +41,25 @@ extension TokenStore {
         let fits = labels.count == inputIDs.count && trained.count == ends.count
         let isWeighed = lossWeights.count == ends.count
         guard ascends, fits, isWeighed, ends.last ?? 0 == inputIDs.count else {
+        let ends: [Int] = try file.elements("ends", .int64)
+        let trained: [Int32] = try file.elements("trained", .int32)
+        let ids = try Self.mapped("input_ids", file)
+        let labels = try Self.mapped("labels", file)
+        let ascends = zip([0] + ends, ends).allSatisfy { $0 < $1 }
+        let fits = labels.count == ids.count && trained.count == ends.count
+        guard ascends, fits, ends.last ?? 0 == ids.count else {
             throw FileError(file.file.path, "its parts do not fit together")
         }
+        self.init(.mapped(ids: ids, labels: labels), ends: ends, trained: trained)
+    }
+
+    private static func mapped(
+        _ name: String, _ file: SafetensorsFile
+    ) throws(FileError) -> TokenTable.MappedTokens {
+        guard let entry = file.entry(name), entry.dtype == .int32,
+            entry.byteRange.lowerBound % 4 == 0
+        else { throw FileError(file.file.path, "has no aligned 32-bit integers \"\(name)\"") }
+        return .init(file.file, offset: entry.byteRange.lowerBound, count: entry.elementCount)
     }
 }
 
