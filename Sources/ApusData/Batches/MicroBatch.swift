@@ -75,9 +75,8 @@ struct Collator: Sendable {
                 batch.positions.replaceSubrange(target, with: ramp[..<count])
                 let mark = repeatElement(Int32(document + 1), count: count)
                 batch.documents.replaceSubrange(target, with: mark)
-                let weight = repeatElement(store.lossWeight(sample), count: source.count)
+                let weight = repeatElement(store.lossWeight(sample), count: count)
                 batch.lossWeights?.replaceSubrange(target, with: weight)
-                batch.tokenCount += source.count
                 batch.tokenCount += count
                 batch.trainedTokenCount += store.trainedCount(sample)
                 start = target.upperBound

@@ -45,7 +45,9 @@ extension DataSettings {
 extension DatasetSettings {
     /// What the data pipeline reads.
     public var source: DataSource {
-        DataSource(path: path, format: format, kind: kind, weight: weight)
+        var source = DataSource(path: path, format: format, kind: kind, weight: weight)
+        source.lossWeightField = fieldWeight
+        return source
     }
 
     private var format: DataFormat? {

@@ -1,4 +1,3 @@
-internal import ApusBase
 internal import CApusHost
 
 /// Many token sequences: eight bytes a token, none a sequence object. Selections of a store share
@@ -8,10 +7,9 @@ public struct TokenStore: Sendable {
     /// Where each sequence stands in the table.
     private var ranges: [Range<Int>] = []
     /// Trained tokens of each sequence.
-    var trained: [Int32] = []
-    /// What the labels of each sequence count in the loss.
-    var lossWeights: [Float] = []
     private(set) var trained: [Int32] = []
+    /// What the labels of each sequence count in the loss.
+    private(set) var lossWeights: [Float] = []
     public private(set) var tokenCount = 0
     /// Tokens before those in the table, which were taken away while the store is being filled.
     private var moved = 0
@@ -19,8 +17,9 @@ public struct TokenStore: Sendable {
     public init() {}
 
     /// - ends: where each sequence ends in the table; the first begins at 0
-    init(_ table: TokenTable, ends: [Int], trained: [Int32]) {
+    init(_ table: TokenTable, ends: [Int], trained: [Int32], lossWeights: [Float]) {
         self.table = table
+        self.lossWeights = lossWeights
         ranges = zip([0] + ends, ends).map { $0..<$1 }
         self.trained = trained
         tokenCount = ends.last ?? 0
@@ -51,12 +50,9 @@ public struct TokenStore: Sendable {
     public func lossWeight(_ index: Int) -> Float { lossWeights[index] }
 
     public subscript(index: Int) -> TokenizedSample {
-        let range = range(index)
-        return TokenizedSample(
-            inputIDs: Array(inputIDs[range]), labels: Array(labels[range]),
-            lossWeight: lossWeights[index])
         TokenizedSample(
-            inputIDs: withIDs(index) { Array($0) }, labels: withLabels(index) { Array($0) })
+            inputIDs: withIDs(index) { Array($0) }, labels: withLabels(index) { Array($0) },
+            lossWeight: lossWeights[index])
     }
 
     func withIDs<Result, Failure: Error>(
@@ -73,34 +69,23 @@ public struct TokenStore: Sendable {
 
     /// Tells contents apart: a resumed run must see the same data.
     public var fingerprint: UInt64 {
-        let ids = inputIDs.withUnsafeBytes { apus_hash64($0.baseAddress, $0.count, 1) }
-        let both = labels.withUnsafeBytes { apus_hash64($0.baseAddress, $0.count, ids) }
-        let all = ends.withUnsafeBytes { apus_hash64($0.baseAddress, $0.count, both) }
-        // Plain data keeps the fingerprint that it had before there were weights.
-        guard lossWeights.contains(where: { $0 != 1 }) else { return all }
-        return lossWeights.withUnsafeBytes { apus_hash64($0.baseAddress, $0.count, all) }
         var hash: UInt64 = 1
         for index in 0..<count {
             hash = withIDs(index) { apus_hash64($0.baseAddress, 4 * $0.count, hash) }
             hash = withLabels(index) { apus_hash64($0.baseAddress, 4 * $0.count, hash) }
         }
-        return hash
+        // Plain data has the fingerprint that it would have without weights.
+        guard lossWeights.contains(where: { $0 != 1 }) else { return hash }
+        return lossWeights.withUnsafeBytes { apus_hash64($0.baseAddress, $0.count, hash) }
     }
 
     /// The sequences with these indices, in this order.
     func selecting(_ indices: [Int]) -> TokenStore {
         var selection = TokenStore()
-        for index in indices {
-            let range = range(index)
-            selection.inputIDs += inputIDs[range]
-            selection.labels += labels[range]
-            selection.ends.append(selection.inputIDs.count)
-            selection.trained.append(trained[index])
-            selection.lossWeights.append(lossWeights[index])
-        }
         selection.table = table
         selection.ranges = indices.map { ranges[$0] }
         selection.trained = indices.map { trained[$0] }
+        selection.lossWeights = indices.map { lossWeights[$0] }
         selection.tokenCount = selection.ranges.reduce(0) { $0 + $1.count }
         return selection
     }

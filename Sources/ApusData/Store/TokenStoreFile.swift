@@ -31,26 +31,20 @@ extension TokenStore {
     /// Reads what ``write(to:)`` wrote; the tokens stay in the file until they are needed. Throws
     /// when the parts do not fit together.
     init(_ file: SafetensorsFile) throws(FileError) {
-        self.init()
-        inputIDs = try file.elements("input_ids", .int32)
-        labels = try file.elements("labels", .int32)
-        ends = try file.elements("ends", .int64)
-        trained = try file.elements("trained", .int32)
-        lossWeights = try file.elements("loss_weights", .float32)
-        let ascends = zip([0] + ends, ends).allSatisfy { $0 < $1 }
-        let fits = labels.count == inputIDs.count && trained.count == ends.count
-        let isWeighed = lossWeights.count == ends.count
-        guard ascends, fits, isWeighed, ends.last ?? 0 == inputIDs.count else {
         let ends: [Int] = try file.elements("ends", .int64)
         let trained: [Int32] = try file.elements("trained", .int32)
+        let lossWeights: [Float] = try file.elements("loss_weights", .float32)
         let ids = try Self.mapped("input_ids", file)
         let labels = try Self.mapped("labels", file)
         let ascends = zip([0] + ends, ends).allSatisfy { $0 < $1 }
         let fits = labels.count == ids.count && trained.count == ends.count
-        guard ascends, fits, ends.last ?? 0 == ids.count else {
+        let isWeighed = lossWeights.count == ends.count
+        guard ascends, fits, isWeighed, ends.last ?? 0 == ids.count else {
             throw FileError(file.file.path, "its parts do not fit together")
         }
-        self.init(.mapped(ids: ids, labels: labels), ends: ends, trained: trained)
+        self.init(
+            .mapped(ids: ids, labels: labels), ends: ends, trained: trained,
+            lossWeights: lossWeights)
     }
 
     private static func mapped(
@@ -58,7 +52,7 @@ extension TokenStore {
     ) throws(FileError) -> TokenTable.MappedTokens {
         guard let entry = file.entry(name), entry.dtype == .int32,
             entry.byteRange.lowerBound % 4 == 0
-        else { throw FileError(file.file.path, "has no aligned 32-bit integers \"\(name)\"") }
+        else { throw FileError(file.file.path, "has no aligned 32-bit integers \"\\(name)\"") }
         return .init(file.file, offset: entry.byteRange.lowerBound, count: entry.elementCount)
     }
 }

@@ -15,9 +15,7 @@ struct Train: ParsableCommand {
 
     func run() throws {
         try reporting {
-            let resolved = try recipe.load()
             var resolved = try recipe.load()
-            try resolved.checkTrainable()
             resolved.useModel(in: try modelFolder(resolved.recipe.model.baseModel))
             let report = try train(resolved)
             if let message = report.message { fail(message) }
