@@ -5,8 +5,9 @@ import ArgumentParser
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure this machine.",
-        subcommands: [Training.self, Adam.self, Communication.self, Tokenizing.self])
-        subcommands: [Training.self, Adam.self, Communication.self, Load.self])
+        subcommands: [
+            Training.self, Adam.self, Communication.self, Tokenizing.self, Load.self,
+        ])
 
     struct Adam: ParsableCommand {
         static let configuration = CommandConfiguration(

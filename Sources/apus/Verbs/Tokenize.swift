@@ -73,9 +73,6 @@ struct Tokenize: ParsableCommand {
             return tokenizer.encodeBatchWithOffsets(texts, threadCount: threads).map(Self.text)
         }
         return tokenizer.encodeBatch(texts, threadCount: threads).map { Self.text($0) }
-    private func openTokenizer() throws -> Tokenizer {
-        if model.hasSuffix(".gguf") { return try Tokenizer(gguf: GGUFFile(path: model)) }
-        return try Tokenizer(folder: modelFolder(model))
     }
 
     private func chatIDs(
@@ -90,7 +87,7 @@ struct Tokenize: ParsableCommand {
 
 func openTokenizer(_ model: String) throws -> Tokenizer {
     if model.hasSuffix(".gguf") { return try Tokenizer(gguf: GGUFFile(path: model)) }
-    return try Tokenizer(folder: model)
+    return try Tokenizer(folder: modelFolder(model))
 }
 
 /// Standard input, several lines at a time.
