@@ -26,6 +26,31 @@ struct SplittingTests {
         }
     }
 
+    @Test("The scanner of o200k cuts as its pattern does")
+    func scannerAgainstPattern() throws {
+        let splits = try required(Fixture.json("splits.json")["splits"]?.arrayValue)
+        let node = JSONReader(try required(splits.first?["pre_tokenizer"]), file: "splits.json")
+        let regex = try node.required("pattern").string("Regex")
+        let pattern = TextPattern.regex(try RegexProgram(regex))
+        let stages = try PreTokenizerReader.splitting(node).stages
+        #expect(stages.first is ScannerStage<O200KScanner>)
+        var random = SplitMix64(seed: 5)
+        let parts = [
+            "a", "é", "B", "Ñ", "ǅ", "ʰ", "日", "\u{301}", "1", "½", " ", "\u{a0}", "\n", "\r", "/",
+            ".", "'", "'s", "'LL", "👍", "ß", "İ",
+        ]
+        for _ in 0..<400 {
+            let count = Int.random(in: 1...9, using: &random)
+            let text = (0..<count).map { _ in parts.randomElement(using: &random) ?? "" }.joined()
+            var prepared = PreparedText(whole: Array(text.utf8))
+            for stage in stages { stage.apply(to: &prepared) }
+            let expected = prepared.bytes.withUnsafeBufferPointer {
+                pattern.matches(in: $0, 0..<prepared.bytes.count)
+            }
+            #expect(prepared.pieces == expected, "\(text.debugDescription)")
+        }
+    }
+
     @Test(
         "Patterns that are not supported are refused",
         arguments: [

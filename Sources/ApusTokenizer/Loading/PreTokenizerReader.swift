@@ -130,6 +130,16 @@ enum SplitReader {
     private static let gpt2 =
         #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
 
+    /// Words that end where capitals begin anew.
+    private static let o200k: String = {
+        let upper = #"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"#
+        let lower = #"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"#
+        let prefix = #"[^\r\n\p{L}\p{N}]?"#
+        return prefix + upper + "*" + lower + "+" + contractions + "?|"
+            + prefix + upper + "+" + lower + "*" + contractions
+            + #"?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+    }()
+
     static func cl100k(_ digits: String) -> String {
         contractions + #"|[^\r\n\p{L}\p{N}]?\p{L}+|"# + digits
             + #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
@@ -156,6 +166,7 @@ enum SplitReader {
         case gpt2: ScannerStage(scanner: GPT2Scanner())
         case cl100k(#"\p{N}{1,3}"#): ScannerStage(scanner: CL100KScanner(digitLimit: 3))
         case cl100k(#"\p{N}"#): ScannerStage(scanner: CL100KScanner(digitLimit: 1))
+        case o200k: ScannerStage(scanner: O200KScanner())
         default: nil
         }
     }

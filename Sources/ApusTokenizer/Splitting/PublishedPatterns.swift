@@ -45,15 +45,7 @@ struct CL100KScanner: PieceScanner {
         let symbols = text[start] == UInt8(ascii: " ") ? next : start
         let symbolEnd = runs.runEnd(of: .other, in: text, from: symbols, to: end)
         if symbolEnd > symbols { return runs.lineBreakEnd(in: text, from: symbolEnd, to: end) }
-        return spaceEnd(in: text, from: start, to: end)
-    }
-
-    /// `\s*[\r\n]+|\s+(?!\S)|\s+`
-    private func spaceEnd(in text: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int {
-        var index = runs.runEnd(of: .space, in: text, from: start, to: end)
-        while index > start, !runs.isLineBreak(text[index - 1]) { index -= 1 }
-        if index > start { return index }
-        return runs.whiteSpaceEnd(in: text, from: start, to: end)
+        return runs.lineOrSpaceEnd(in: text, from: start, to: end)
     }
 }
 

@@ -61,6 +61,14 @@ struct ScalarRuns: Sendable {
         return last > start ? last : runEnd
     }
 
+    /// `\s*[\r\n]+|\s+(?!\S)|\s+`
+    func lineOrSpaceEnd(in text: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int {
+        var index = runEnd(of: .space, in: text, from: start, to: end)
+        while index > start, !isLineBreak(text[index - 1]) { index -= 1 }
+        if index > start { return index }
+        return whiteSpaceEnd(in: text, from: start, to: end)
+    }
+
     /// `[\r\n]*`
     @inline(__always)
     func lineBreakEnd(in text: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int {
