@@ -159,6 +159,50 @@ private func fileName(_ parameter: String, _ names: some Collection<String>) -> 
     }
 }
 
+/// Adapters of sequence classifiers.
+@Suite struct ClassifierAdapterTests {
+    static let names = ["bert-classifier", "roberta-classifier", "llama-classifier"]
+
+    private func folder(_ name: String) -> String {
+        FilePaths.join(ModelFixture.root, "classifier-adapters/\(name)")
+    }
+
+    @Test(arguments: names)
+    func logitsEqualAndFilesHoldTheSame(_ name: String) throws {
+        let expected = try readJSON(FilePaths.join(folder(name), "expected.json"))
+        let fixture = EncoderFixture(
+            kind: "classifiers", name: try #require(expected["base"]?.stringValue))
+        let base = try PretrainedModel(path: fixture.folder)
+        let adapted = try AdaptedClassifier(base, AdapterFolder(path: folder(name)))
+        let classifier = try adapted.load(dtype: .float32)
+        let (batch, context) = try fixture.batch()
+        let logits = withoutGradient { classifier.logits(batch, context) }
+        let file = try SafetensorsFile(path: FilePaths.join(folder(name), "expected.safetensors"))
+        #expect(largestDifference(logits.floats(), try file.floats("logits")) < 1e-5)
+
+        let saved = try TemporaryFolder()
+        try AdapterSaver(adapted.weights.plan, baseModel: base.path)
+            .save(classifier.store, to: saved.path)
+        let before = try SafetensorsFile(path: folder(name) + "/adapter_model.safetensors")
+        let after = try SafetensorsFile(path: saved / "adapter_model.safetensors")
+        #expect(after.names == before.names)
+        for name in before.names { #expect(try after.floats(name) == before.floats(name)) }
+    }
+
+    @Test func aNewAdapterTrainsTheHeadToo() throws {
+        let fixture = EncoderFixture(kind: "classifiers", name: "bert")
+        let base = try PretrainedModel(path: fixture.folder)
+        var configuration = LoRAConfiguration()
+        configuration.targets = .allLinear
+        let adapted = try AdaptedClassifier(base, configuration)
+        let trained = adapted.classifier.store.parameters.filter(\.spec.isTrainable).map(\.name)
+        #expect(trained.contains("classifier.weight") && trained.contains("classifier.bias"))
+        #expect(!trained.contains("bert.embeddings.word_embeddings.weight"))
+        #expect(trained.contains("bert.pooler.dense.lora_A.weight"))
+        #expect(!trained.contains("classifier.lora_A.weight"))
+    }
+}
+
 /// How adapters begin, and what is refused.
 @Suite struct NewAdapterTests {
     private func base(_ name: String = "llama-untied") throws -> PretrainedModel {
@@ -239,7 +283,9 @@ private func fileName(_ parameter: String, _ names: some Collection<String>) -> 
         // An adapter of another model.
         let other = try AdapterFolder(path: AdapterFixture(name: "llama-dora").folder)
         #expect(throws: FileError.self) { try AdaptedModel(base(), other).load(dtype: .float32) }
-        for (key, value) in [("use_qalora", true), ("layer_replication", [[0, 2]])] as [(_, JSON)] {
+        for (key, value) in [
+            ("use_qalora", true), ("layer_replication", [[0, 2]]), ("ensure_weight_tying", true),
+        ] as [(_, JSON)] {
             var json = JSONObject()
             json["peft_type"] = "LORA"
             json[key] = value

@@ -40,9 +40,11 @@ import Testing
         #expect(back.output.hasSuffix(size))
     }
 
-    /// The same steps on one and two ranks, and again: the loss falls alike.
-    @Test(arguments: ["lora", "qlora"])
-    func ranksChangeNothing(_ kind: String) throws {
+    /// The same steps on one rank and on two that share out what they hold.
+    @Test(arguments: [
+        ("lora", "none"), ("lora", "gradients"), ("lora", "parameters"), ("qlora", "parameters"),
+    ])
+    func ranksChangeNothing(_ kind: String, _ sharding: String) throws {
         let run = try TinyRun()
         let settings = lora.replacing("adapter=lora", with: "adapter=\(kind)")
         func losses(_ arguments: String) throws -> [Double] {
@@ -54,7 +56,8 @@ import Testing
             }
         }
         let alone = try losses("--ranks 1")
-        let two = try losses("--ranks 2 --set gradient_accumulation_steps=1")
+        let two = try losses(
+            "--ranks 2 --set gradient_accumulation_steps=1 --set sharding=\(sharding)")
         #expect(alone.count == 5)
         for (a, b) in zip(alone, two) { #expect(abs(a - b) < 1e-5 * a) }
         #expect(alone[4] != alone[0])

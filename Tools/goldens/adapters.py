@@ -21,7 +21,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from shared import MODEL_FIXTURES, MODELS, rounded, write_json
 
@@ -61,6 +61,14 @@ CASES = {
     "phi3-all": ("phi3", dict(r=2, target_modules=ALL)),
     "gpt-neox-all": ("gpt-neox", dict(r=2, target_modules=ALL)),
     "mixtral": ("mixtral", dict(r=2, target_modules=["q_proj", "o_proj"])),
+}
+
+
+# Of the models that encoders.py wrote: their heads are trained whole.
+CLASSIFIERS = {
+    "bert-classifier": ("bert", dict(r=2, target_modules=["query", "value"])),
+    "roberta-classifier": ("roberta", dict(r=2, target_modules=ALL, use_dora=True)),
+    "llama-classifier": ("llama", dict(r=2, target_modules=ALL)),
 }
 
 
@@ -132,9 +140,41 @@ def make(name, seed):
     })
 
 
+def make_classifier(name, seed):
+    """The same of a classifier, with its logits alone."""
+    base, settings = CLASSIFIERS[name]
+    source = MODEL_FIXTURES / "classifiers" / base
+    folder = MODEL_FIXTURES / "classifier-adapters" / name
+    shutil.rmtree(folder, ignore_errors=True)
+
+    def load():
+        return AutoModelForSequenceClassification.from_pretrained(
+            source, dtype=torch.float32, attn_implementation="eager").eval()
+
+    torch.manual_seed(seed)
+    model = get_peft_model(load(), LoraConfig(task_type="SEQ_CLS", **settings))
+    disturb(model, seed)
+    model.peft_config["default"].base_model_name_or_path = base
+    model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink()
+    model = PeftModel.from_pretrained(load(), folder).eval()
+    expected = json.loads((source / "expected.json").read_text())
+    batch = {key: torch.tensor(expected[key])
+             for key in ("input_ids", "attention_mask", "token_type_ids") if key in expected}
+    with torch.no_grad():
+        logits = model(**batch).logits
+    save_file({"logits": logits.contiguous()}, folder / "expected.safetensors")
+    write_json(folder / "expected.json", {"base": base})
+
+
 def main():
-    for name in sys.argv[1:] or CASES:
-        make(name, seed=300 + list(CASES).index(name))
+    wanted = sys.argv[1:]
+    for index, name in enumerate(CASES):
+        if not wanted or name in wanted:
+            make(name, seed=300 + index)
+    for index, name in enumerate(CLASSIFIERS):
+        if not wanted or name in wanted:
+            make_classifier(name, seed=400 + index)
 
 
 if __name__ == "__main__":

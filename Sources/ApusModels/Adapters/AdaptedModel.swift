@@ -41,16 +41,63 @@ public struct AdaptedModel {
 
     /// Gives the model host memory and its values: for inference and tests.
     public func load(dtype: DType) throws -> any LanguageModel {
-        _ = try weights.check(model.store.specs)
-        model.store.allocate(dtype: dtype)
-        for parameter in model.store.parameters {
+        try weights.load(into: model.store, dtype: dtype)
+        return model
+    }
+}
+
+/// A sequence classifier with an adapter, whose head is trained whole.
+public struct AdaptedClassifier {
+    public let classifier: SequenceClassifier
+    public let weights: AdaptedWeights
+
+    /// - base: a folder with a head for sequences
+    /// - adapter: values to go on from; nil: new ones by `seed`
+    ///
+    /// Throws ``AdapterError`` for a configuration that does not fit the model.
+    public init(
+        _ base: PretrainedModel, _ configuration: LoRAConfiguration,
+        adapter: AdapterFolder? = nil, quantization: WeightQuantization? = nil, seed: UInt64 = 0
+    ) throws {
+        var configuration = configuration
+        configuration.taskType = "SEQ_CLS"
+        // As PEFT has it: whichever of both the model has.
+        let heads = ["classifier", "score"].filter { !configuration.modulesToSave.contains($0) }
+        configuration.modulesToSave += heads
+        let plan = try LoRAPlan(
+            configuration, modelType: base.configuration["model_type"]?.stringValue ?? "",
+            quantization: quantization)
+        let store = ParameterStore(adaptation: plan)
+        classifier = try SequenceClassifier(
+            base.family, configuration: base.configuration, path: base.path, store: store)
+        _ = try plan.check()
+        weights = AdaptedWeights(base, plan, adapter: adapter, store: store, seed: seed)
+    }
+
+    /// The classifier with a trained adapter.
+    public init(_ base: PretrainedModel, _ adapter: AdapterFolder) throws {
+        try self.init(base, adapter.configuration, adapter: adapter)
+    }
+
+    /// Gives the classifier host memory and its values.
+    public func load(dtype: DType) throws -> SequenceClassifier {
+        try weights.load(into: classifier.store, dtype: dtype)
+        return classifier
+    }
+}
+
+extension AdaptedWeights {
+    /// Gives parameters host memory and their values.
+    fileprivate func load(into store: ParameterStore, dtype: DType) throws(FileError) {
+        _ = try check(store.specs)
+        store.allocate(dtype: dtype)
+        for parameter in store.parameters {
             guard let memory = parameter.value.hostMemory else {
                 preconditionFailure("load: \(parameter.name) is not contiguous host memory")
             }
             let all = 0..<parameter.spec.elementCount
-            try weights.read(parameter.spec, elements: all, as: dtype, into: memory)
+            try read(parameter.spec, elements: all, as: dtype, into: memory)
         }
-        try weights.loadQuantized(model.store, computeType: dtype)
-        return model
+        try loadQuantized(store, computeType: dtype)
     }
 }

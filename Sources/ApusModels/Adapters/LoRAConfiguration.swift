@@ -114,7 +114,7 @@ extension LoRAConfiguration {
     private static let unsupported = [
         "layer_replication", "trainable_token_indices", "target_parameters", "use_qalora",
         "alora_invocation_tokens", "velora_config", "monteclora_config", "arrow_config",
-        "kasa_config", "use_bdlora",
+        "kasa_config", "use_bdlora", "ensure_weight_tying",
     ]
 
     private static func refuseUnsupported(_ reader: ConfigurationReader) throws(FileError) {
