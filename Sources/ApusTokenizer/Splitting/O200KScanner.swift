@@ -1,7 +1,8 @@
 /// The split pattern of o200k, which GPT-4o, gpt-oss and Llama 4 share:
-/// `[^\r\n\p{L}\p{N}]?U*W+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?U+W*(?i:...)?|\p{N}{1,3}|`
-/// ` ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`, with `U` for
-/// `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]` and `W` for `[\p{Ll}\p{Lm}\p{Lo}\p{M}]`.
+/// `[^\r\n\p{L}\p{N}]?U*W+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|`
+/// `[^\r\n\p{L}\p{N}]?U+W*(?i:...)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|`
+/// `\s+(?!\S)|\s+`, with `U` for `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]` and `W` for
+/// `[\p{Ll}\p{Lm}\p{Lo}\p{M}]`.
 struct O200KScanner: PieceScanner {
     private static let caseless: CategorySet = [CategorySet(.lm, .lo), .mark]
     private static let upper: CategorySet = [CategorySet(.lu, .lt), caseless]
