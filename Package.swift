@@ -58,7 +58,7 @@ let package = Package(
 
         // Services.
         library("ApusComm", ["ApusBase", "ApusTensor", "CApusTorch", "CApusHost"]),
-        library("ApusOptim", ["ApusBase", "CApusHost"]),
+        library("ApusOptim", ["ApusBase", "ApusTensor", "CApusHost"]),
         library("ApusLaunch", ["ApusBase", "CApusHost"]),
         library("ApusConfig", ["ApusBase", yams]),
 
@@ -156,7 +156,8 @@ let package = Package(
         tests(
             "ApusTrainTests",
             [
-                "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusNN", "ApusZeRO",
+                "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusNN", "ApusShard",
+                "ApusZeRO",
                 "ApusModels", "ApusData", "ApusTrain", "ApusTestSupport",
             ], data: ["Fixtures"]),
         .target(

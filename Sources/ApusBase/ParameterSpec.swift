@@ -9,6 +9,9 @@ public struct ParameterSpec: Sendable, Hashable {
     public var isTrainable: Bool
     /// Whether weight decay applies; norms and biases are spared by custom.
     public var decays: Bool
+    /// Whether rows stand for themselves, one a token: embeddings and heads, which some optimizers
+    /// do not treat as matrices.
+    public var isTable = false
     /// nil: the dtype that the model computes with; otherwise one of its own, such as fp32 for a
     /// router in a bf16 model.
     public var dtype: DType?

@@ -9,7 +9,7 @@ public struct Embedding {
         _ count: Int, _ width: Int, initializer: Initializer = .normal(standardDeviation: 1),
         in scope: Scope
     ) {
-        weight = scope.parameter("weight", [count, width], initializer)
+        weight = scope.table("weight", [count, width], initializer)
         update = LowRankUpdate(count, width, kind: .embedding, in: scope)
     }
 

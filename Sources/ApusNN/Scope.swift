@@ -72,6 +72,15 @@ public struct Scope {
             decays: decays ?? (shape.count > 1))
         return store.declare(spec, initializer)
     }
+
+    /// Declares a table of vectors, one a token: an embedding or a head.
+    public func table(
+        _ name: String, _ shape: [Int], _ initializer: Initializer
+    ) -> Parameter {
+        let parameter = parameter(name, shape, initializer)
+        parameter.spec.isTable = true
+        return parameter
+    }
 }
 
 /// Is told when a unit's parameters are needed and when not: the engine that holds them.

@@ -13,12 +13,20 @@ public protocol UpdateRule: Sendable {
     /// What a slice may be.
     var granularity: UpdateGranularity { get }
 
+    /// Whether tables of vectors (embeddings, heads) are given to the rule without their shape, so
+    /// that it does not take them for matrices.
+    var updatesTablesAsVectors: Bool { get }
+
     /// The fp32 states of a slice with `shape` (for `.elements`: `[count]`), all of which start
     /// as zeros. Names are the keys under which checkpoints store them.
     func states(forShape shape: [Int]) -> [OptimizerState]
 
     /// Updates `slice.weights` and its states in one pass over the memory.
     func update(_ slice: UpdateSlice, _ hyperParameters: HyperParameters)
+}
+
+extension UpdateRule {
+    public var updatesTablesAsVectors: Bool { false }
 }
 
 public enum UpdateGranularity: Sendable {

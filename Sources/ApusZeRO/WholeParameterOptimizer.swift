@@ -30,7 +30,7 @@ final class WholeParameterOptimizer {
         self.group = group
         let slots = weights.layout.slots
         owned = slots.indices.filter { !weights.isShared || owners[$0] == group.rank }.map { slot in
-            let states = rule.states(forShape: slots[slot].spec.shape)
+            let states = rule.states(forShape: rule.shape(of: slots[slot].spec))
             return Owned(slot: slot, states: states.map { .zeros([$0.count]) })
         }
     }
@@ -76,7 +76,7 @@ final class WholeParameterOptimizer {
             let slice = UpdateSlice(
                 weights: wide.flatMemory, gradient: gradient.part(place.range).flatMemory,
                 states: owned.states.map { $0.flatMemory.floats.baseAddress! },
-                shape: place.spec.shape)
+                shape: rule.shape(of: place.spec))
             rule.update(slice, hyper)
             if kept.dtype != .float32 { kept.assign(wide) }
         }
@@ -86,7 +86,7 @@ final class WholeParameterOptimizer {
     /// that name.
     func state(_ name: String, ofSlot slot: Int) throws(CommError) -> Tensor? {
         let spec = weights.layout.slots[slot].spec
-        let kinds = rule.states(forShape: spec.shape)
+        let kinds = rule.states(forShape: rule.shape(of: spec))
         guard let index = kinds.firstIndex(where: { $0.name == name }) else { return nil }
         let own = owned.first { $0.slot == slot }?.states[index]
         guard weights.isShared else { return own?.reshape(kinds[index].shape) }
@@ -98,12 +98,19 @@ final class WholeParameterOptimizer {
     /// The states of the parameters that this rank updates.
     var states: [(slot: Int, states: [(state: OptimizerState, memory: Tensor)])] {
         owned.map { owned in
-            let kinds = rule.states(forShape: weights.layout.slots[owned.slot].spec.shape)
+            let kinds = rule.states(forShape: rule.shape(of: weights.layout.slots[owned.slot].spec))
             return (owned.slot, Array(zip(kinds, owned.states).map { ($0, $1) }))
         }
     }
 
     var byteCount: Int {
         owned.reduce(0) { sum, owned in owned.states.reduce(sum) { $0 + $1.byteCount } }
+    }
+}
+
+extension UpdateRule {
+    /// A parameter's shape as the rule shall see it.
+    fileprivate func shape(of spec: ParameterSpec) -> [Int] {
+        spec.isTable && updatesTablesAsVectors ? [spec.elementCount] : spec.shape
     }
 }

@@ -5,6 +5,7 @@ import ApusFormats
 import ApusModels
 import ApusNN
 import ApusOptim
+import ApusShard
 import ApusTensor
 import ApusZeRO
 import Testing
@@ -36,10 +37,12 @@ struct TrainingGolden: CustomStringConvertible, Sendable {
         var microBatchSize = 4
         var accumulationSteps = 1
         var recomputes = false
+        var strategy = ShardingStrategy.none
+        var groupSize: Int?
 
         var description: String {
             let size = "\(ranks) ranks x \(microBatchSize) x \(accumulationSteps)"
-            return size + (recomputes ? ", recomputed" : "")
+            return size + (recomputes ? ", recomputed" : "") + ", sharding \(strategy)"
         }
     }
 
@@ -68,7 +71,7 @@ struct TrainingGolden: CustomStringConvertible, Sendable {
         let folder = Self.tests + "ApusModelsTests/Fixtures/models/" + json["model"]!.stringValue!
         let source = try PretrainedModel(path: folder)
         let trained = try TrainedModel(
-            source.family.makeModel(), options: options(json), group: group)
+            source.family.makeModel(), options: options(json, split), group: group)
         #expect(try trained.load(from: source).isEmpty)
         for unit in trained.model.store.units {
             unit.recomputesActivations = split.recomputes && trained.model.isBlock(unit)
@@ -95,8 +98,10 @@ struct TrainingGolden: CustomStringConvertible, Sendable {
             data.samples, options, rank: group.rank, worldSize: group.worldSize)
     }
 
-    private func options(_ json: JSON) -> EngineOptions {
+    private func options(_ json: JSON, _ split: Split) -> EngineOptions {
         var options = EngineOptions()
+        options.sharding.strategy = split.strategy
+        options.sharding.groupSize = split.groupSize
         options.precision = json["compute_dtype"]!.stringValue == "bfloat16" ? .bfloat16 : .float32
         options.weightDecay = json["weight_decay"]!.doubleValue!
         options.maximumGradientNorm = json["max_grad_norm"]!.doubleValue!

@@ -1,3 +1,4 @@
+import ApusShard
 import Testing
 
 /// Twenty optimizer steps equal those of PyTorch and transformers, however the work is split.
@@ -24,6 +25,32 @@ import Testing
     func doesNotDependOnTheSplit(_ golden: TrainingGolden, _ split: TrainingGolden.Split) throws {
         // Three ranks of two sequences take six a step: only the first step is the same.
         let whole = try golden.run(.init(microBatchSize: split.ranks == 3 ? 6 : 4))
+        try compare(golden.run(split), whole, tolerance: 1e-5)
+    }
+
+    /// Whatever is sharded; every rank takes part.
+    @Test(
+        arguments: TrainingGolden.adamw,
+        [
+            TrainingGolden.Split(ranks: 2, microBatchSize: 2, strategy: .optimizerState),
+            .init(ranks: 2, microBatchSize: 1, accumulationSteps: 2, strategy: .gradients),
+            .init(ranks: 2, microBatchSize: 2, strategy: .parameters),
+            .init(
+                ranks: 4, microBatchSize: 1, recomputes: true, strategy: .parameters, groupSize: 2),
+        ])
+    func doesNotDependOnSharding(
+        _ golden: TrainingGolden, _ split: TrainingGolden.Split
+    ) throws {
+        try compare(golden.run(split), golden.expected(), tolerance: 1e-4)
+    }
+
+    /// Three ranks deal four sequences unevenly: one has none in the second micro-step.
+    @Test(arguments: [ShardingStrategy.gradients, .parameters])
+    func raggedWindowsAreTheSame(_ strategy: ShardingStrategy) throws {
+        let golden = TrainingGolden.adamw[0]
+        let whole = try golden.run(.init(microBatchSize: 6))
+        let split = TrainingGolden.Split(
+            ranks: 3, microBatchSize: 1, accumulationSteps: 2, strategy: strategy)
         try compare(golden.run(split), whole, tolerance: 1e-5)
     }
 

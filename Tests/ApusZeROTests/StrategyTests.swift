@@ -130,6 +130,14 @@ import Testing
     }
 
     @Test(arguments: ShardingStrategy.allCases)
+    func muonWorksThroughGatheredMatrices(_ strategy: ShardingStrategy) throws {
+        let reference = try ToyRun(steps: 10) { $0.rule = Muon() }.result()
+        let run = ToyRun(ranks: 3, steps: 10, strategy: strategy) { $0.rule = Muon() }
+        // Directions are rounded to bf16.
+        expectClose(try run.result(), reference, within: 2e-2)
+    }
+
+    @Test(arguments: ShardingStrategy.allCases)
     func elementRulesWorkOnShards(_ strategy: ShardingStrategy) throws {
         for rule in [SGD(momentum: 0.9) as any UpdateRule, Lion(beta1: 0.9, beta2: 0.99)] {
             let adjust: @Sendable (inout EngineOptions) -> Void = { $0.rule = rule }

@@ -10,7 +10,7 @@ import Testing
         "ApusFormats": ["ApusBase", "CApusHost"],
         "ApusTensor": ["ApusBase", "CApusTorch"],
         "ApusComm": ["ApusBase", "ApusTensor", "CApusTorch", "CApusHost"],
-        "ApusOptim": ["ApusBase", "CApusHost"],
+        "ApusOptim": ["ApusBase", "ApusTensor", "CApusHost"],
         "ApusLaunch": ["ApusBase", "CApusHost"],
         "ApusConfig": ["ApusBase", "ApusShard"],
         "ApusNN": ["ApusBase", "ApusTensor", "CApusHost"],

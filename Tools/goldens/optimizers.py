@@ -45,6 +45,11 @@ def adafactor(parameters, learning_rate, weight_decay):
                      scale_parameter=False, relative_step=False)
 
 
+def muon(parameters, learning_rate, weight_decay, momentum, nesterov, scaling):
+    return torch.optim.Muon(parameters, lr=learning_rate, weight_decay=weight_decay,
+                            momentum=momentum, nesterov=nesterov, adjust_lr_fn=scaling)
+
+
 def case(rule, shape, learning_rate, weight_decay, **options):
     count = torch.Size(shape).numel()
     weights = torch.nn.Parameter(WEIGHTS[:count].reshape(shape).clone())
@@ -82,6 +87,8 @@ def main():
         case("adafactor", [9, 5], 1e-2, 0.1),
         case("adafactor", [2, 5, 9], 1e-2, 0.0),
         case("adafactor", [37], 1e-2, 0.1),
+        case("muon", [9, 5], 1e-2, 0.1, momentum=0.95, nesterov=True, scaling="match_rms_adamw"),
+        case("muon", [5, 18], 1e-2, 0.0, momentum=0.9, nesterov=False, scaling="original"),
     ]
     write_json(FIXTURES / "optimizers.json", {
         "gradient_scale": GRADIENT_SCALE,

@@ -61,7 +61,7 @@ enum RecipeKeys {
         uniqueKeysWithValues: [
             "adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "lion_8bit",
             "lion_32bit",
-            "muon", "adagrad", "rmsprop", "came_pytorch", "adopt_adamw", "schedule_free_adamw",
+            "adagrad", "rmsprop", "came_pytorch", "adopt_adamw", "schedule_free_adamw",
         ].map { ($0, "there is no such optimizer here") })
 
     private static let schedule: [Key<Recipe>] = [

@@ -18,11 +18,11 @@ public enum OptimizerName: String, Sendable, Hashable, CaseIterable {
     case adamwTorchFused = "adamw_torch_fused"
     case adamwTorch = "adamw_torch"
     case adamw
-    case sgd, lion, adafactor
+    case sgd, lion, adafactor, muon
 
     /// Several names mean the same update.
     public enum Algorithm: Sendable, Hashable {
-        case adamw, sgd, lion, adafactor
+        case adamw, sgd, lion, adafactor, muon
     }
 
     public var algorithm: Algorithm {
@@ -31,6 +31,7 @@ public enum OptimizerName: String, Sendable, Hashable, CaseIterable {
         case .sgd: .sgd
         case .lion: .lion
         case .adafactor: .adafactor
+        case .muon: .muon
         }
     }
 }

@@ -60,7 +60,7 @@ public final class GPT2: LanguageModel {
             in: model["ln_f"].inUnit(of: last))
         output =
             configuration.tiesEmbeddings || !hasHead
-            ? nil : last.parameter("weight", [vocabulary, width], initializer)
+            ? nil : last.table("weight", [vocabulary, width], initializer)
         headUpdate =
             hasHead ? LowRankUpdate(width, vocabulary, kind: .outputHead, in: last) : nil
     }

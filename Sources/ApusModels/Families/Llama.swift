@@ -69,7 +69,7 @@ public final class Llama: LanguageModel {
             in: model["norm"].inUnit(of: last))
         output =
             configuration.tiesEmbeddings || !hasHead
-            ? nil : last.parameter("weight", [shape.0, shape.1], initializer)
+            ? nil : last.table("weight", [shape.0, shape.1], initializer)
         headUpdate =
             hasHead ? LowRankUpdate(shape.1, shape.0, kind: .outputHead, in: last) : nil
     }

@@ -81,7 +81,7 @@ public final class Decoder: LanguageModel {
         norm = makeNorm(model[form.names.norm].inUnit(of: last))
         output =
             c.tiesEmbeddings || !form.hasHead
-            ? nil : last.parameter("weight", [c.vocabularySize, c.width], initializer)
+            ? nil : last.table("weight", [c.vocabularySize, c.width], initializer)
         headUpdate =
             form.hasHead
             ? LowRankUpdate(c.width, c.vocabularySize, kind: .outputHead, in: last) : nil

@@ -142,6 +142,8 @@ extension OptimizerSettings {
         case .sgd: SGD()
         case .lion: Lion(beta1: adamBeta1, beta2: adamBeta2)
         case .adafactor: Adafactor()
+        case .muon:
+            Muon(others: AdamW(beta1: adamBeta1, beta2: adamBeta2, epsilon: adamEpsilon))
         }
     }
 }
