@@ -66,7 +66,8 @@ extension Recipe {
         run.computeBytes = model.usesBFloat16 || model.fp16 ? 2 : 4
         switch optimizer.name.algorithm {
         case .adamw: run.momentBytes = 8
-        case .lion: run.momentBytes = 4
+        // Muon's matrices have one moment; its tables and vectors, AdamW's, two.
+        case .lion, .muon: run.momentBytes = 4
         // Adafactor keeps a row and a column of each matrix.
         case .sgd, .adafactor: run.momentBytes = 0
         }
