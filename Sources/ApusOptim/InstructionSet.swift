@@ -9,6 +9,8 @@ public enum InstructionSet: Int, Sendable, CaseIterable {
     case avx2
     /// AVX-512 F, BW, DQ and VL.
     case avx512
+    /// And BF16.
+    case avx512BFloat16
 
     /// Those that this machine can run.
     public static var available: [InstructionSet] {
@@ -22,7 +24,7 @@ public enum InstructionSet: Int, Sendable, CaseIterable {
 
     /// Bounds the calling thread to `limit`; nil removes the bound.
     public static func limit(to limit: InstructionSet?) {
-        let highest = limit ?? .avx512
+        let highest = limit ?? .avx512BFloat16
         apus_limit_instruction_set(apus_instruction_set(rawValue: UInt32(highest.rawValue)))
     }
 }

@@ -10,11 +10,18 @@ public struct UpdateBenchmark: Sendable {
         public let float32Nanoseconds: Double
         /// bf16 gradient, fp32 master weights, bf16 copy written: 28 bytes as well.
         public let bfloat16Nanoseconds: Double
-        /// A loop with the reads and writes of the first and no arithmetic to speak of.
+        /// Loops with the same reads and writes and no arithmetic to speak of.
         public let plainNanoseconds: Double
+        public let plainBFloat16Nanoseconds: Double
+        /// The sum of squares of an fp32 gradient (4 bytes), and scaling it (8 bytes).
+        public let squaresNanoseconds: Double
+        public let scaleNanoseconds: Double
 
-        /// The fp32 update's share of the bandwidth that the plain loop reaches.
+        /// The updates' shares of the bandwidth that the plain loops reach.
         public var bandwidthShare: Double { plainNanoseconds / float32Nanoseconds }
+        public var bfloat16BandwidthShare: Double {
+            plainBFloat16Nanoseconds / bfloat16Nanoseconds
+        }
         public var gigabytesPerSecond: Double { 28 / float32Nanoseconds }
     }
 
@@ -29,43 +36,66 @@ public struct UpdateBenchmark: Sendable {
         self.repetitions = repetitions
     }
 
-    /// The three take turns, and the shortest time of each counts: other work on the machine can
+    /// The loops take turns, and the shortest time of each counts: other work on the machine can
     /// only lengthen them, and hits all alike. All in nanoseconds per parameter.
     public func run() -> Result {
-        let buffers = (0..<4).map { _ in
-            UnsafeMutablePointer<Float>.allocate(capacity: parameterCount)
-        }
-        let halves = (0..<2).map { _ in
-            UnsafeMutablePointer<UInt16>.allocate(capacity: parameterCount)
-        }
-        defer {
-            buffers.forEach { $0.deallocate() }
-            halves.forEach { $0.deallocate() }
-        }
-        buffers.forEach { $0.initialize(repeating: 0.001, count: parameterCount) }
-        halves.forEach { $0.initialize(repeating: 0x3A83, count: parameterCount) }  // 0.001
-        let weights = FloatMemory(buffers[0], count: parameterCount)
-        let states = [buffers[2], buffers[3]]
-        let wide = UpdateSlice(
-            weights: weights, gradient: FloatMemory(buffers[1], count: parameterCount),
-            states: states)
-        let narrow = UpdateSlice(
-            weights: weights, gradient: FloatMemory(halves[0], .bfloat16, count: parameterCount),
-            states: states,
-            roundedWeights: FloatMemory(halves[1], .bfloat16, count: parameterCount))
-        var best = (wide: Double.infinity, narrow: Double.infinity, plain: Double.infinity)
+        let memory = Memory(parameterCount)
+        var best = [Double](repeating: .infinity, count: 6)
         for step in 1...repetitions {
             let hyper = HyperParameters(learningRate: 1e-3, weightDecay: 0.1, step: step)
-            best.wide = min(best.wide, nanoseconds { AdamW().update(wide, hyper) })
-            best.narrow = min(best.narrow, nanoseconds { AdamW().update(narrow, hyper) })
-            let plain = nanoseconds {
-                apus_plain_update(buffers[0], buffers[1], states[0], states[1], parameterCount)
+            let loops: [() -> Void] = [
+                { AdamW().update(memory.wide, hyper) },
+                { AdamW().update(memory.narrow, hyper) },
+                memory.plainUpdate, memory.plainBFloat16Update,
+                { _ = memory.wide.gradient.sumOfSquares() },
+                { memory.wide.gradient.scale(by: 1) },
+            ]
+            for (index, loop) in loops.enumerated() {
+                best[index] = min(best[index], nanoseconds(loop))
             }
-            best.plain = min(best.plain, plain)
         }
         return Result(
-            float32Nanoseconds: best.wide, bfloat16Nanoseconds: best.narrow,
-            plainNanoseconds: best.plain)
+            float32Nanoseconds: best[0], bfloat16Nanoseconds: best[1], plainNanoseconds: best[2],
+            plainBFloat16Nanoseconds: best[3], squaresNanoseconds: best[4],
+            scaleNanoseconds: best[5])
+    }
+
+    /// The streams of an update, in both forms.
+    private final class Memory {
+        let wide: UpdateSlice
+        let narrow: UpdateSlice
+        private let count: Int
+        private let floats: [UnsafeMutablePointer<Float>]
+        private let halves: [UnsafeMutablePointer<UInt16>]
+
+        init(_ count: Int) {
+            self.count = count
+            floats = (0..<4).map { _ in .allocate(capacity: count) }
+            halves = (0..<2).map { _ in .allocate(capacity: count) }
+            floats.forEach { $0.initialize(repeating: 0.001, count: count) }
+            halves.forEach { $0.initialize(repeating: 0x3A83, count: count) }  // 0.001
+            let weights = FloatMemory(floats[0], count: count)
+            let states = [floats[2], floats[3]]
+            wide = UpdateSlice(
+                weights: weights, gradient: FloatMemory(floats[1], count: count), states: states)
+            narrow = UpdateSlice(
+                weights: weights, gradient: FloatMemory(halves[0], .bfloat16, count: count),
+                states: states, roundedWeights: FloatMemory(halves[1], .bfloat16, count: count))
+        }
+
+        deinit {
+            floats.forEach { $0.deallocate() }
+            halves.forEach { $0.deallocate() }
+        }
+
+        func plainUpdate() {
+            apus_plain_update(floats[0], floats[1], floats[2], floats[3], count)
+        }
+
+        func plainBFloat16Update() {
+            apus_plain_update_bfloat16(
+                floats[0], halves[0], floats[2], floats[3], halves[1], count)
+        }
     }
 
     private func nanoseconds(_ body: () -> Void) -> Double {

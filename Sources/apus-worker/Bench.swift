@@ -25,7 +25,11 @@ struct BenchAdam: ParsableCommand {
             "fp32_ns_per_parameter": .number(result.float32Nanoseconds),
             "bf16_ns_per_parameter": .number(result.bfloat16Nanoseconds),
             "plain_ns_per_parameter": .number(result.plainNanoseconds),
+            "plain_bf16_ns_per_parameter": .number(result.plainBFloat16Nanoseconds),
+            "squares_ns_per_parameter": .number(result.squaresNanoseconds),
+            "scale_ns_per_parameter": .number(result.scaleNanoseconds),
             "bandwidth_share": .number(result.bandwidthShare),
+            "bf16_bandwidth_share": .number(result.bfloat16BandwidthShare),
             "gb_per_s": .number(result.gigabytesPerSecond),
         ]
         print(report.text())

@@ -66,12 +66,13 @@ import Testing
 
     /// Weights, states and rounded weights after three updates.
     private func outcome(
-        _ rule: any UpdateRule, gradient dtype: DType, cuts: [Int] = []
+        _ rule: any UpdateRule, gradient dtype: DType, rounded: DType = .bfloat16,
+        cuts: [Int] = []
     ) -> [[Float]] {
         var random = SplitMix64(seed: 5)
         let count = 2 * 1024 + 77
         var run = RuleRun(
-            rule, shape: [count], weights: random.floats(count), rounded: .bfloat16)
+            rule, shape: [count], weights: random.floats(count), rounded: rounded)
         for _ in 0..<3 {
             let gradient = OwnedFloats(random.floats(count), as: dtype)
             run.update(
@@ -100,11 +101,11 @@ import Testing
         }
     }
 
-    @Test("The low-precision copy is the rounded weights")
-    func roundedCopy() {
+    @Test("The low-precision copy is the rounded weights", arguments: [DType.bfloat16, .float16])
+    func roundedCopy(dtype: DType) {
         for rule in UpdateRuleTests.elementwise + [Adafactor()] {
-            let outcome = outcome(rule, gradient: .float32)
-            let expected = OwnedFloats(outcome[0], as: .bfloat16).values
+            let outcome = outcome(rule, gradient: .float32, rounded: dtype)
+            let expected = OwnedFloats(outcome[0], as: dtype).values
             #expect(outcome[1] == expected, "\(rule)")
         }
     }

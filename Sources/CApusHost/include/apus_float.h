@@ -28,9 +28,10 @@ struct apus_mutable_floats {
 
 /// Vector instruction sets, narrowest first.
 enum apus_instruction_set {
-    APUS_BASELINE = 0, ///< SSE2 on x86-64, NEON on arm64
-    APUS_AVX2 = 1,     ///< with FMA and F16C
-    APUS_AVX512 = 2,   ///< F, BW, DQ and VL
+    APUS_BASELINE = 0,    ///< SSE2 on x86-64, NEON on arm64
+    APUS_AVX2 = 1,        ///< with FMA and F16C
+    APUS_AVX512 = 2,      ///< F, BW, DQ and VL
+    APUS_AVX512_BF16 = 3, ///< and BF16
 };
 
 /// The widest set that this machine can run.
@@ -52,7 +53,7 @@ void apus_scale(struct apus_mutable_floats values, float factor, size_t count);
 /// `sum[i] += factor * addend[i]`, in fp32: the accumulation of gradients of any format.
 void apus_accumulate(float *sum, struct apus_floats addend, float factor, size_t count);
 
-/// The sum of squares in double precision. Squares are exact there, sums inside a tile of 1024
+/// The sum of squares in double precision. Squares are exact there, sums inside a tile of 4096
 /// elements are plain and those of tiles compensated (Neumaier 1974), so the result carries a
 /// relative error of a few units of 2^-53 at any length: two ways to cut a range agree in all but
 /// the last bits, and rounded to fp32 they agree.

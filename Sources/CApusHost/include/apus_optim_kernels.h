@@ -30,6 +30,10 @@ void apus_adamw(struct apus_update update, float *first_moment, float *second_mo
 void apus_plain_update(float *weights, const float *gradient, float *first, float *second,
                        size_t count);
 
+/// The same with a bf16 gradient and a bf16 copy of the weights: four streams read, four written.
+void apus_plain_update_bfloat16(float *weights, const uint16_t *gradient, float *first,
+                                float *second, uint16_t *copy, size_t count);
+
 /// Lion (Chen et al. 2023) with decoupled weight decay.
 struct apus_lion {
     double learning_rate, beta1, beta2, weight_decay;

@@ -15,6 +15,10 @@ struct pass {
     float *row_moment, *column_moment;
 };
 
+static struct apus_floats fp32(const float *values) {
+    return (struct apus_floats){values, APUS_FLOAT32};
+}
+
 static double second_decay(struct apus_adafactor rule) {
     return 1 - pow((double)rule.step, rule.decay_rate);
 }
@@ -39,15 +43,16 @@ static void add_tile_moments(const struct pass *pass, size_t matrix, size_t colu
             double mean_share = (squares + (double)width * epsilon) / (double)pass->columns;
             row_moment[row] += (float)(weight * mean_share);
         }
-        pass->kernels->accumulate(column_moment, sums, (float)(weight / (double)pass->rows),
-                                  width);
+        pass->kernels->accumulate(column_moment, fp32(sums),
+                                  (float)(weight / (double)pass->rows), width);
     }
 }
 
 static void update_moments(const struct pass *pass, struct apus_adafactor rule) {
     double decay = second_decay(rule);
     size_t row_count = pass->matrices * pass->rows;
-    pass->kernels->scale(pass->row_moment, (float)decay, row_count);
+    pass->kernels->scale((struct apus_mutable_floats){pass->row_moment, APUS_FLOAT32},
+                         (float)decay, row_count);
     for (size_t i = 0; i < pass->matrices * pass->columns; i++) {
         double kept = decay * pass->column_moment[i] + (1 - decay) * rule.epsilon;
         pass->column_moment[i] = (float)kept;
@@ -84,7 +89,7 @@ static double walk_matrix(const struct pass *pass, size_t matrix, bool apply, fl
             float factor = (float)(update->gradient_scale / sqrt(row_moment[row] / row_mean));
             pass->kernels->scale_by_factors(direction, gradient, factor, factors, width);
             if (!apply) {
-                squares += pass->kernels->sum_of_squares(direction, width);
+                squares += pass->kernels->sum_of_squares(fp32(direction), width);
                 continue;
             }
             pass->kernels->descend(update->weights + offset, direction, decay, rate, width);
@@ -128,7 +133,7 @@ void apus_adafactor_unfactored(struct apus_update update, float *second_moment,
         kernels->decay_moment(second_moment + i, gradient, n, &s);
         kernels->inverse_root(factors, second_moment + i, n);
         kernels->scale_by_factors(direction, gradient, update.gradient_scale, factors, n);
-        squares += kernels->sum_of_squares(direction, n);
+        squares += kernels->sum_of_squares(fp32(direction), n);
     }
     float rate = clipped_rate(squares, update.count, rule);
     float keep = (float)(1 - rule.learning_rate * rule.weight_decay);

@@ -4,7 +4,7 @@
 
 enum { UNKNOWN = -1 };
 
-static _Thread_local enum apus_instruction_set limit = APUS_AVX512;
+static _Thread_local enum apus_instruction_set limit = APUS_AVX512_BF16;
 
 static enum apus_instruction_set detect(void) {
 #if defined(__x86_64__)
@@ -13,6 +13,7 @@ static enum apus_instruction_set detect(void) {
                 && __builtin_cpu_supports("f16c");
     bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
                   && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (avx2 && avx512 && __builtin_cpu_supports("avx512bf16")) return APUS_AVX512_BF16;
     if (avx2 && avx512) return APUS_AVX512;
     if (avx2) return APUS_AVX2;
 #endif
@@ -40,6 +41,7 @@ void apus_limit_instruction_set(enum apus_instruction_set highest) { limit = hig
 const struct kernels *apus_kernels(void) {
 #if defined(__x86_64__)
     switch (apus_current_instruction_set()) {
+    case APUS_AVX512_BF16: return &apus_kernels_avx512_bf16;
     case APUS_AVX512: return &apus_kernels_avx512;
     case APUS_AVX2: return &apus_kernels_avx2;
     case APUS_BASELINE: break;

@@ -52,39 +52,22 @@ void apus_cast(struct apus_mutable_floats to, struct apus_floats from, size_t co
 }
 
 void apus_scale(struct apus_mutable_floats values, float factor, size_t count) {
-    const struct kernels *kernels = apus_kernels();
-    if (values.format == APUS_FLOAT32) {
-        kernels->scale(values.data, factor, count);
-        return;
-    }
-    struct apus_floats source = {values.data, values.format};
-    float tile[APUS_TILE];
-    for (size_t i = 0; i < count; i += APUS_TILE) {
-        size_t length = apus_tile_length(i, count);
-        apus_widened(kernels, source, i, tile, length);
-        kernels->scale(tile, factor, length);
-        apus_narrow(kernels, values, i, tile, length);
-    }
+    apus_kernels()->scale(values, factor, count);
 }
 
 void apus_accumulate(float *sum, struct apus_floats addend, float factor, size_t count) {
-    const struct kernels *kernels = apus_kernels();
-    float tile[APUS_TILE];
-    for (size_t i = 0; i < count; i += APUS_TILE) {
-        size_t length = apus_tile_length(i, count);
-        const float *values = apus_widened(kernels, addend, i, tile, length);
-        kernels->accumulate(sum + i, values, factor, length);
-    }
+    apus_kernels()->accumulate(sum, addend, factor, count);
 }
+
+/// Elements whose squares are added without compensation.
+enum { PLAIN_SUM = 4096 };
 
 double apus_sum_of_squares(struct apus_floats values, size_t count) {
     const struct kernels *kernels = apus_kernels();
-    float tile[APUS_TILE];
     double sum = 0, lost = 0;
-    for (size_t i = 0; i < count; i += APUS_TILE) {
-        size_t length = apus_tile_length(i, count);
-        const float *wide = apus_widened(kernels, values, i, tile, length);
-        double term = kernels->sum_of_squares(wide, length);
+    for (size_t i = 0; i < count; i += PLAIN_SUM) {
+        size_t length = count - i < PLAIN_SUM ? count - i : PLAIN_SUM;
+        double term = kernels->sum_of_squares(apus_floats_from(values, i), length);
         double next = sum + term;
         // The low-order bits that the addition dropped; terms are never negative.
         lost += sum >= term ? (sum - next) + term : (term - next) + sum;

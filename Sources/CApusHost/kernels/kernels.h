@@ -1,7 +1,7 @@
 // The table of kernels that each instruction-set variant fills, and the one in use.
 #ifndef APUS_KERNELS_H
 #define APUS_KERNELS_H
-#include "apus_float.h"
+#include "apus_optim_kernels.h"
 #include <stdbool.h>
 
 /// Elements that are widened, updated and narrowed together: small enough for the first cache.
@@ -9,6 +9,12 @@ enum { APUS_TILE = 1024 };
 
 static inline size_t apus_tile_length(size_t offset, size_t count) {
     return count - offset < APUS_TILE ? count - offset : APUS_TILE;
+}
+
+/// Elements `offset ...`.
+static inline struct apus_floats apus_floats_from(struct apus_floats values, size_t offset) {
+    size_t width = values.format == APUS_FLOAT32 ? 4 : 2;
+    return (struct apus_floats){(const char *)values.data + offset * width, values.format};
 }
 
 /// AdamW's scalars, derived in double and rounded once.
@@ -36,14 +42,16 @@ struct kernels {
     void (*widen_float16)(float *to, const uint16_t *from, size_t count);
     void (*narrow_bfloat16)(uint16_t *to, const float *from, size_t count);
     void (*narrow_float16)(uint16_t *to, const float *from, size_t count);
-    void (*scale)(float *values, float factor, size_t count);
-    void (*accumulate)(float *sum, const float *addend, float factor, size_t count);
-    double (*sum_of_squares)(const float *values, size_t count);
+    void (*scale)(struct apus_mutable_floats values, float factor, size_t count);
+    void (*accumulate)(float *sum, struct apus_floats addend, float factor, size_t count);
+    double (*sum_of_squares)(struct apus_floats values, size_t count);
 
-    void (*adamw)(float *weights, const float *gradient, float *first, float *second,
-                  size_t count, const struct adamw_scalars *scalars);
+    void (*adamw)(const struct apus_update *update, float *first, float *second,
+                  const struct adamw_scalars *scalars);
     void (*plain_update)(float *weights, const float *gradient, float *first, float *second,
                          size_t count);
+    void (*plain_update_bfloat16)(float *weights, const uint16_t *gradient, float *first,
+                                  float *second, uint16_t *copy, size_t count);
     void (*lion)(float *weights, const float *gradient, float *momentum, size_t count,
                  const struct lion_scalars *scalars);
     void (*sgd)(float *weights, const float *gradient, float *momentum, size_t count,
@@ -86,6 +94,7 @@ extern const struct kernels apus_kernels_baseline;
 #if defined(__x86_64__)
 extern const struct kernels apus_kernels_avx2;
 extern const struct kernels apus_kernels_avx512;
+extern const struct kernels apus_kernels_avx512_bf16;
 #endif
 
 /// The kernels for this machine, within the calling thread's bound.

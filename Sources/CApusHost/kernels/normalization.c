@@ -29,11 +29,10 @@ static void add_row(const struct kernels *kernels, struct apus_mutable_floats su
 
 static float inverse_rms_of(const struct kernels *kernels, struct apus_floats input, size_t start,
                             struct apus_norm_task norm) {
-    float tile[APUS_TILE];
     double squares = 0;
     for (size_t i = 0; i < norm.columns; i += APUS_TILE) {
         size_t n = apus_tile_length(i, norm.columns);
-        squares += kernels->sum_of_squares(apus_widened(kernels, input, start + i, tile, n), n);
+        squares += kernels->sum_of_squares(apus_floats_from(input, start + i), n);
     }
     return (float)(1 / sqrt(squares / (double)norm.columns + (double)norm.epsilon));
 }

@@ -38,13 +38,17 @@ static struct adamw_scalars adamw_scalars(float gradient_scale, struct apus_adam
 void apus_adamw(struct apus_update update, float *first_moment, float *second_moment,
                 struct apus_adamw rule) {
     struct adamw_scalars s = adamw_scalars(update.gradient_scale, rule);
-    FOR_EACH_TILE(update, kernels->adamw(weights, gradient, first_moment + i, second_moment + i,
-                                         n, &s));
+    apus_kernels()->adamw(&update, first_moment, second_moment, &s);
 }
 
 void apus_plain_update(float *weights, const float *gradient, float *first, float *second,
                        size_t count) {
     apus_kernels()->plain_update(weights, gradient, first, second, count);
+}
+
+void apus_plain_update_bfloat16(float *weights, const uint16_t *gradient, float *first,
+                                float *second, uint16_t *copy, size_t count) {
+    apus_kernels()->plain_update_bfloat16(weights, gradient, first, second, copy, count);
 }
 
 void apus_lion(struct apus_update update, float *momentum, struct apus_lion rule) {

@@ -21,6 +21,7 @@ const struct kernels APUS_VARIANT_TABLE = {
     .sum_of_squares = sum_of_squares,
     .adamw = adamw,
     .plain_update = plain_update,
+    .plain_update_bfloat16 = plain_update_bfloat16,
     .lion = lion,
     .sgd = sgd,
     .sgd_plain = sgd_plain,

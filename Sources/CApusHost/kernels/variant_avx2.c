@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define APUS_HAS_F16C 1
+#define APUS_HAS_FMA 1
 #define APUS_VARIANT_TABLE apus_kernels_avx2
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #include "variant.h"

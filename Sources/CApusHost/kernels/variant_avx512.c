@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define APUS_HAS_F16C 1
+#define APUS_HAS_FMA 1
 #define APUS_VARIANT_TABLE apus_kernels_avx512
 #pragma clang attribute push(                                                                    \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))),                 \

@@ -48,6 +48,16 @@ APUS_INLINE void store_halves(uint16_t *to, halves value, size_t lanes) {
     else memcpy(to, &value, lanes * sizeof *to);
 }
 
+/// `sum + value * value` of fp32 values: their squares are exact in double, so fusing changes no
+/// bit.
+APUS_INLINE doubles add_square(doubles sum, doubles value) {
+#if defined(__aarch64__) || defined(APUS_HAS_FMA)
+    return __builtin_elementwise_fma(value, value, sum);
+#else
+    return sum + value * value;
+#endif
+}
+
 /// `where` lanes are all ones or all zeros.
 APUS_INLINE words select_words(words where, words yes, words no) {
     return (where & yes) | (~where & no);
@@ -62,12 +72,25 @@ APUS_INLINE floats from_bfloat16(halves value) {
 }
 
 /// Round to nearest, ties to even: half an output unit is added, less one if the output is even.
-APUS_INLINE halves to_bfloat16(floats value) {
+APUS_INLINE halves round_to_bfloat16(floats value) {
     words bits = (words)value;
     words rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
     words is_nan = (words)(value != value);
     return __builtin_convertvector(select_words(is_nan, (words)0x7FC0, rounded), halves);
 }
+
+#if defined(APUS_HAS_BF16)
+/// The instruction rounds alike, but takes subnormal values for zero and keeps bits of a NaN:
+/// vectors with such go the long way.
+APUS_INLINE halves to_bfloat16(floats value) {
+    enum { QUIET_NAN = 0x01, SUBNORMAL = 0x20, SIGNALLING_NAN = 0x80 };
+    __mmask16 odd = _mm512_fpclass_ps_mask((__m512)value, QUIET_NAN | SUBNORMAL | SIGNALLING_NAN);
+    if (__builtin_expect(odd != 0, 0)) return round_to_bfloat16(value);
+    return (halves)_mm512_cvtneps_pbh((__m512)value);
+}
+#else
+APUS_INLINE halves to_bfloat16(floats value) { return round_to_bfloat16(value); }
+#endif
 
 #if defined(__aarch64__) || defined(APUS_HAS_F16C)
 typedef _Float16 float16s __attribute__((ext_vector_type(16)));
@@ -107,6 +130,26 @@ APUS_INLINE halves to_float16(floats value) {
     return __builtin_convertvector(result | sign, halves);
 }
 #endif
+
+/// Elements `i ..< i + lanes` as fp32. The format is known at compile time in every instance.
+APUS_INLINE floats load_as(enum apus_float_format format, const void *from, size_t i,
+                           size_t lanes) {
+    switch (format) {
+    case APUS_FLOAT32: return load((const float *)from + i, lanes);
+    case APUS_BFLOAT16: return from_bfloat16(load_halves((const uint16_t *)from + i, lanes));
+    case APUS_FLOAT16: return from_float16(load_halves((const uint16_t *)from + i, lanes));
+    }
+    __builtin_unreachable();
+}
+
+APUS_INLINE void store_as(enum apus_float_format format, void *to, size_t i, floats value,
+                          size_t lanes) {
+    switch (format) {
+    case APUS_FLOAT32: store((float *)to + i, value, lanes); return;
+    case APUS_BFLOAT16: store_halves((uint16_t *)to + i, to_bfloat16(value), lanes); return;
+    case APUS_FLOAT16: store_halves((uint16_t *)to + i, to_float16(value), lanes); return;
+    }
+}
 
 /// Runs `STEP(offset, lanes)` over `count` elements: whole vectors, then the rest.
 #define FOR_EACH_VECTOR(count, STEP)                                                             \
