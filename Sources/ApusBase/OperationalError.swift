@@ -10,7 +10,10 @@ public protocol OperationalError: Error, CustomStringConvertible, Sendable {
 }
 
 extension OperationalError {
-    public var description: String {
+    public var description: String { described }
+
+    /// The three parts as text.
+    public var described: String {
         var text = summary
         if let likelyCause { text += "\n  likely cause: \(likelyCause)" }
         if let remedy { text += "\n  remedy: \(remedy)" }

@@ -1,4 +1,5 @@
 internal import ApusBase
+internal import ApusTensor
 
 /// The constructors trap on operands that cannot be right on any rank.
 extension Collective {
@@ -125,4 +126,22 @@ extension Collective {
     }
 
     private static func of(_ label: String?) -> String { label.map { " (\($0))" } ?? "" }
+}
+
+extension Collective {
+    /// Traps unless all memory is the host's: what groups of the CPU can reach.
+    func requireHostMemory(_ backend: String) {
+        precondition(
+            input.device == .cpu && output.device == .cpu,
+            "\(kind)\(Self.of(label)): \(backend) moves host memory, not \(input.device)'s; "
+                + "make a group with makeProcessGroup(on:beside:)")
+    }
+
+    /// Traps unless all memory is the device's.
+    func requireMemory(of device: Device) {
+        precondition(
+            [input, output].allSatisfy { $0.address == nil || $0.device == device },
+            "\(kind)\(Self.of(label)): NCCL moves memory of \(device), "
+                + "not \(input.device)'s into \(output.device)'s")
+    }
 }

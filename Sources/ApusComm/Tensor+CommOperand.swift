@@ -1,22 +1,24 @@
 public import ApusTensor
 
 extension Tensor: CommOperand {
-    /// The tensor's own memory. Traps for tensors that are not contiguous or not on the host: a
-    /// collective writes in place, and a hidden copy would lose the result.
+    /// The tensor's own memory. Traps for tensors that are not contiguous: a collective writes in
+    /// place, and a hidden copy would lose the result.
     public var commBuffer: CommBuffer {
         precondition(isContiguous, "a collective of \(self): not contiguous; use contiguous()")
         guard elementCount > 0 else { return .empty(dtype) }
-        guard let memory = hostMemory?.baseAddress else {
-            preconditionFailure("a collective of \(self): not on the host")
+        guard let address else {
+            preconditionFailure("a collective of \(self): its memory has been freed")
         }
         return CommBuffer(
-            memory, elementCount: elementCount, dtype: dtype, owner: TensorOwner(self))
+            address, elementCount: elementCount, dtype: dtype, device: device,
+            owner: TensorOwner(self))
     }
 }
 
 extension CommBuffer {
     /// A tensor over this memory, which lives as long as the tensor does.
     public func tensor(_ shape: [Int]) -> Tensor {
+        precondition(device == .cpu, "a tensor over memory of \(device): only of the host's")
         precondition(
             shape.reduce(1, *) == elementCount,
             "a tensor of \(shape) over \(elementCount) elements")

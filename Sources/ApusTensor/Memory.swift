@@ -84,6 +84,9 @@ extension Device {
     /// Gives a GPU's cached memory that no tensor uses back to the driver.
     public func emptyCache() { done("empty cache", [], apus_device_empty_cache(code)) }
 
+    /// Makes this the current device of the calling thread, which libraries such as NCCL ask for.
+    package func makeCurrent() { done("use device", [], apus_device_use(code)) }
+
     /// Waits until all work of the device is done.
     public func synchronize() { done("synchronize", [], apus_device_synchronize(code)) }
 }

@@ -90,6 +90,10 @@ extension Tensor {
         guard let start = apus_tensor_data(pointer) else { return nil }
         return UnsafeMutableRawBufferPointer(start: start, count: byteCount)
     }
+
+    /// Where the elements of a contiguous tensor begin on its device; nil for others and for freed
+    /// ones.
+    package var address: UnsafeMutableRawPointer? { apus_tensor_address(pointer) }
 }
 
 // MARK: - Codes of the C layer

@@ -241,6 +241,12 @@ apus_status apus_device_synchronize(apus_device where) {
     });
 }
 
+apus_status apus_device_use(apus_device where) {
+    return guarded([&] {
+        if (where >= 0) guard(where).setDevice(device(where));
+    });
+}
+
 // --- Streams and events ---
 
 static c10::Stream stream_of(apus_stream stream) {

@@ -119,11 +119,16 @@ int64_t apus_tensor_storage_bytes(apus_tensor_t tensor) {
     if (!tensor->value.defined() || !tensor->value.has_storage()) return 0;
     return static_cast<int64_t>(tensor->value.storage().nbytes());
 }
-void *apus_tensor_data(apus_tensor_t tensor) {
+void *apus_tensor_address(apus_tensor_t tensor) {
     const at::Tensor &value = tensor->value;
-    if (!value.defined() || !value.is_cpu() || !value.is_contiguous()) return nullptr;
+    if (!value.defined() || !value.is_contiguous()) return nullptr;
     if (value.storage().nbytes() == 0) return nullptr;
     return value.mutable_data_ptr();
+}
+
+void *apus_tensor_data(apus_tensor_t tensor) {
+    const at::Tensor &value = tensor->value;
+    return value.defined() && value.is_cpu() ? apus_tensor_address(tensor) : nullptr;
 }
 
 // --- Creation ---

@@ -46,8 +46,9 @@ import Testing
                 outcome.output.contains(
                     "rank \(outcome.rank) waits in all-reduce #2 of second (4.0 kB float32)"))
             #expect(outcome.output.contains("rank 3 has died"), "\(outcome.output)")
+            #expect(outcome.record.contains("all-reduce #2 of second (4.0 kB float32)  failed"))
         }
-        #expect(seconds() - began < 15)
+        #expect(seconds() - began < 60)
     }
 
     @Test func aFailingRankIsQuotedOnAllHosts() throws {
@@ -80,7 +81,7 @@ import Testing
 
     @Test func aRankThatIsMissingOnAnotherHostIsNamed() throws {
         var hosts = hosts
-        hosts.timeoutSeconds = 1
+        hosts.timeoutSeconds = 4
         hosts.ranks = [0, 1, 2]
         for outcome in try hosts.run("conform") {
             #expect(outcome.code == 1)

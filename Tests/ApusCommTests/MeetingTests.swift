@@ -10,7 +10,7 @@ import Testing
 @Suite struct MeetingTests {
     @Test(arguments: ["auto", "gloo"])
     func aMissingRankIsNamed(backend: String) throws {
-        let probe = Probe(worldSize: 3, backend: backend, timeoutSeconds: 1, ranks: [0, 1])
+        let probe = Probe(worldSize: 3, backend: backend, timeoutSeconds: 4, ranks: [0, 1])
         for outcome in try probe.run("conform") {
             #expect(outcome.code == 1)
             #expect(outcome.output.contains("rank \(outcome.rank) has waited"))

@@ -11,6 +11,8 @@ struct Probe {
         /// The exit status, or minus the signal.
         let code: Int32
         let output: String
+        /// What its groups wrote about themselves when they failed; empty where none did.
+        let record: String
     }
 
     var worldSize: Int
@@ -29,22 +31,26 @@ struct Probe {
         defer { removeFolder(folder) }
         let ranks = ranks ?? Array(0..<worldSize)
         let processes = try ranks.enumerated().map { index, rank in
-            (rank, try spawn(rank, arguments, output: "\(folder)/\(index)"))
+            (rank, try spawn(rank, arguments, folder: folder, output: "\(folder)/\(index)"))
         }
         return processes.enumerated().map { index, process in
             var status: Int32 = 0
             waitpid(process.1, &status, 0)
             let signal = status & 0x7f
             let code = signal == 0 ? status >> 8 & 0xff : -signal
-            return Outcome(rank: process.0, code: code, output: readText("\(folder)/\(index)"))
+            return Outcome(
+                rank: process.0, code: code, output: readText("\(folder)/\(index)"),
+                record: readText("\(folder)/flight-record-rank-\(process.0).txt"))
         }
     }
 
-    private func spawn(_ rank: Int, _ arguments: [String], output: String) throws -> pid_t {
+    private func spawn(
+        _ rank: Int, _ arguments: [String], folder: String, output: String
+    ) throws -> pid_t {
         var environment = variables.merging([
             "RANK": "\(rank)", "WORLD_SIZE": "\(worldSize)", "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": "\(port)", "APUS_COMM_BACKEND": backend, "OMP_NUM_THREADS": "1",
-            "APUS_COMM_TIMEOUT": "\(timeoutSeconds)",
+            "APUS_COMM_TIMEOUT": "\(timeoutSeconds)", "APUS_FLIGHT_RECORDS": folder,
         ]) { own, _ in own }
         if let localSize {
             environment["LOCAL_WORLD_SIZE"] = "\(localSize)"
@@ -116,7 +122,10 @@ private func temporaryFolder() throws -> String {
 }
 
 private func removeFolder(_ folder: String) {
-    for index in 0..<64 { unlink("\(folder)/\(index)") }
+    for index in 0..<64 {
+        unlink("\(folder)/\(index)")
+        unlink("\(folder)/flight-record-rank-\(index).txt")
+    }
     rmdir(folder)
 }
 

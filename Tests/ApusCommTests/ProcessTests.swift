@@ -34,6 +34,11 @@ import Testing
             #expect(outcome.code == 1)
             #expect(outcome.output.contains("waits in all-reduce #2 of second"))
             #expect(outcome.output.contains("rank 1 has died"))
+            let words = "the last operations of rank \(outcome.rank) are in "
+            #expect(outcome.output.contains(words))
+            #expect(outcome.record.contains("all-reduce #1 of first (4.0 kB float32)  took"))
+            #expect(outcome.record.contains("all-reduce #2 of second (4.0 kB float32)  failed"))
+            #expect(outcome.record.contains("rank 1 has died"))
         }
         #expect(seconds() - began < 60, "the others end within seconds, not after the time-out")
     }
@@ -42,6 +47,8 @@ import Testing
     func aFailingRankIsQuoted(backend: String) throws {
         let outcomes = try Probe(worldSize: 2, backend: backend).run("fail", "0")
         #expect(outcomes[0].output.contains("out of memory at step 41"))
+        #expect(outcomes[0].record.contains("it left: out of memory at step 41"))
+        #expect(outcomes[0].record.contains("all-reduce #1 of first (4.0 kB float32)  took"))
         #expect(outcomes[1].code == 1)
         #expect(
             outcomes[1].output.contains(
@@ -57,6 +64,7 @@ import Testing
                 outcome.output.contains(
                     "rank 0: all-reduce #2 of second (1000 x float32); "
                         + "rank 1: barrier #2 of third"))
+            #expect(outcome.record.contains(outcome.rank == 0 ? "of second" : "of third"))
         }
     }
 
@@ -73,6 +81,7 @@ import Testing
     func aLateRankIsWaitedFor(backend: String) throws {
         let outcomes = try Probe(worldSize: 2, backend: backend).run("late", "1", "1")
         #expect(outcomes.map(\.code) == [0, 0], "\(outcomes.map(\.output))")
+        #expect(outcomes.allSatisfy { $0.record.isEmpty })
     }
 
     @Test(arguments: ["auto", "gloo"])

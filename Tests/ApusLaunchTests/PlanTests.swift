@@ -51,6 +51,13 @@ import Testing
         #expect(threads([:]) == "1")
     }
 
+    @Test func ranksThatLogIntoAFolderKeepTheirFlightRecordsThere() {
+        var plan = plan
+        plan.output = .files(folder: "Runs/logs")
+        let environment = plan.environment(ofLocalRank: 0, inherited: [:], eventsDescriptor: nil)
+        #expect(environment["APUS_FLIGHT_RECORDS"] == "Runs/logs")
+    }
+
     @Test func onlyARankWithADescriptorHearsOfIt() {
         let inherited = ["APUS_EVENTS_FD": "9"]
         let with = plan.environment(ofLocalRank: 0, inherited: inherited, eventsDescriptor: 3)

@@ -2,6 +2,7 @@
 //
 //   apus-comm-probe conform
 //   apus-comm-probe bits              prints a digest of sums of uneven numbers
+//   apus-comm-probe device            checks NCCL, each rank on its own GPU
 //   apus-comm-probe order             checks in which order two hosts of two ranks sum
 //   apus-comm-probe <fault> RANK      fault: kill, skip, size, fail, leave
 //   apus-comm-probe late RANK SECONDS
@@ -56,6 +57,44 @@ func digestOfSums(_ group: any ProcessGroup) throws -> [Int] {
     }
 }
 
+/// Collectives of GPU memory, with whole numbers that all dtypes hold exactly.
+func checkDevice(_ host: any ProcessGroup) throws {
+    let group = try WorldEnvironment.current().makeProcessGroup(
+        on: .cuda(host.rank), beside: host)
+    let size = 70_001
+    for dtype in [DType.float32, .bfloat16, .int64] {
+        func filled(_ count: Int, _ value: Int) -> Tensor {
+            Tensor.full([count], Double(value), dtype: dtype, device: group.device)
+        }
+        func expect(_ tensor: Tensor, _ values: [Int], _ what: String) throws {
+            let expected = values.flatMap { [Double](repeating: Double($0), count: size) }
+            guard tensor.to(device: .cpu).doubles() != expected else { return }
+            throw WrongNumbers(what: "\(what) of \(dtype)")
+        }
+        let ranks = Array(0..<group.worldSize)
+        let sum = ranks.map { $0 + 1 }.reduce(0, +)
+        let whole = filled(size * group.worldSize, group.rank + 1)
+        let shard = filled(size, 0)
+        try group.reduceScatter(whole, into: shard)
+        try expect(shard, [sum], "reduce-scatter")
+        let own = filled(size, group.rank)
+        try group.allGather(own, into: whole)
+        try expect(whole, ranks, "all-gather")
+        try group.allReduce(own)
+        try expect(own, [ranks.reduce(0, +)], "all-reduce")
+        let last = filled(size, group.rank)
+        let work = try group.startBroadcast(last, from: group.worldSize - 1)
+        try work.wait()
+        try expect(last, [group.worldSize - 1], "broadcast")
+    }
+    try group.barrier(label: "end")
+    group.leave(nil)
+}
+
+struct WrongNumbers: Error {
+    let what: String
+}
+
 struct OtherOrder: Error {
     let size: Int
     let dtype: DType
@@ -83,6 +122,7 @@ func checkOrderOfSums(_ group: any ProcessGroup) throws {
 func run(_ group: any ProcessGroup) throws {
     let arguments = CommandLine.arguments
     if arguments.last == "order" { return try checkOrderOfSums(group) }
+    if arguments.last == "device" { return try checkDevice(group) }
     if arguments.last == "bits" {
         print(try digestOfSums(group))
         return

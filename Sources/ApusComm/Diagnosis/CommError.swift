@@ -35,6 +35,8 @@ public struct CommError: OperationalError {
     public let summary: String
     public let likelyCause: String?
     public let remedy: String?
+    /// Where the flight record of this rank is, a sentence.
+    public private(set) var note: String?
 
     init(
         _ code: Code, _ summary: String, at place: Place = Place(), likelyCause: String? = nil,
@@ -48,6 +50,14 @@ public struct CommError: OperationalError {
         self.likelyCause = likelyCause
         self.remedy = remedy
     }
+
+    func noting(_ note: String) -> CommError {
+        var error = self
+        error.note = note
+        return error
+    }
+
+    public var description: String { described + (note.map { "\n  \($0)" } ?? "") }
 
     /// Who reports, about whom, in which operation.
     struct Place {

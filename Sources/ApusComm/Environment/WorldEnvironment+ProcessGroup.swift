@@ -12,6 +12,7 @@ extension WorldEnvironment {
         let names = [
             "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
             "APUS_COMM_BACKEND", "APUS_COMM_TIMEOUT", "APUS_RUN_ID", "TORCHELASTIC_RUN_ID",
+            "APUS_FLIGHT_RECORDS",
         ]
         var variables: [String: String] = [:]
         for name in names {
@@ -49,7 +50,8 @@ extension WorldEnvironment {
         }
         let run = safe.isEmpty ? "" : "-" + String(decoding: safe, as: UTF8.self)
         let place = MeetingPlace(
-            name: "\(masterPort)\(run)\(suffix)", timeoutSeconds: timeoutSeconds)
+            name: "\(masterPort)\(run)\(suffix)", timeoutSeconds: timeoutSeconds,
+            recorder: FlightRecorder(folder: recordFolder))
         return try place.join(rank: rank, globalRanks: globalRanks)
     }
 
@@ -58,6 +60,7 @@ extension WorldEnvironment {
             host: masterAddress, port: masterPort, isServer: rank == 0,
             timeoutSeconds: timeoutSeconds)
         var place = GlooPlace(rank: rank, timeoutSeconds: timeoutSeconds)
+        place.recorder.folder = recordFolder
         if let interface = getenv("GLOO_SOCKET_IFNAME") {
             place.interface = String(cString: interface)
         } else if isOneHost || hasLoopbackMaster {

@@ -20,20 +20,23 @@ public struct WorldEnvironment: Sendable, Hashable {
     public var timeoutSeconds = 600.0
     /// Tells runs apart that share a port one after the other; may be empty.
     public var runIdentifier = ""
+    /// Where ranks write what they did last when a group fails; nil: nowhere.
+    public var recordFolder: String?
 
     /// A world of one.
     public init() {}
 
     /// Reads RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT (as torchrun,
     /// `accelerate launch` and `apus launch` set them), APUS_COMM_BACKEND, APUS_COMM_TIMEOUT
-    /// (seconds) and APUS_RUN_ID or TORCHELASTIC_RUN_ID. Without RANK and WORLD_SIZE this is a
-    /// world of one.
+    /// (seconds), APUS_FLIGHT_RECORDS and APUS_RUN_ID or TORCHELASTIC_RUN_ID. Without RANK and
+    /// WORLD_SIZE this is a world of one.
     ///
     /// - Throws: `CommError` naming the variable that is missing, malformed or contradicts another.
     public init(_ variables: [String: String]) throws(CommError) {
         let reader = EnvironmentReader(variables)
         backend = try reader.choice("APUS_COMM_BACKEND") ?? .automatic
         timeoutSeconds = try reader.seconds("APUS_COMM_TIMEOUT") ?? timeoutSeconds
+        recordFolder = variables["APUS_FLIGHT_RECORDS"].flatMap { $0.isEmpty ? nil : $0 }
         runIdentifier = variables["APUS_RUN_ID"] ?? variables["TORCHELASTIC_RUN_ID"] ?? ""
         guard variables["RANK"] != nil || variables["WORLD_SIZE"] != nil else { return }
         worldSize = try reader.required("WORLD_SIZE", 1...1_000_000)

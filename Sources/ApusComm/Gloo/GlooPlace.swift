@@ -19,6 +19,7 @@ struct GlooPlace {
     /// Whether the operations are steps of a larger group's, which itself compares what the ranks
     /// call and explains what goes wrong.
     var isStep = false
+    var recorder = FlightRecorder()
 
     func join(_ store: KeyValueStore, globalRanks: [Int]) throws(CommError) -> GlooProcessGroup {
         try meet(store, globalRanks)

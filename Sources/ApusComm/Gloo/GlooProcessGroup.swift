@@ -13,7 +13,9 @@ public final class GlooProcessGroup: ProcessGroup {
         self.engine = engine
         self.place = place
         self.store = store
-        queue = CollectiveQueue(engine)
+        queue = CollectiveQueue(
+            engine, place.recorder, group: "\(place.group), gloo among \(engine.globalRanks)",
+            globalRank: engine.globalRanks[engine.rank])
         rank = engine.rank
         worldSize = engine.worldSize
     }
@@ -42,7 +44,7 @@ public final class GlooProcessGroup: ProcessGroup {
     }
 
     public func leave(_ lastWords: String?) {
-        queue.stop()
+        queue.stop(lastWords)
         engine.leave(lastWords, hostsStore: engine.globalRanks[rank] == 0)
     }
 }

@@ -8,11 +8,21 @@ protocol CollectiveExecutor: AnyObject, Sendable {
 /// its own, the others on the caller's after all that were started before.
 final class CollectiveQueue {
     let ledger = CommLedger()
-    private let executor: any CollectiveExecutor
-    private let worker = SerialWorker()
+    fileprivate let executor: any CollectiveExecutor
+    fileprivate let worker = SerialWorker()
+    fileprivate let record: GroupRecord
     private var sequences = SequenceCounter()
 
-    init(_ executor: any CollectiveExecutor) { self.executor = executor }
+    /// - Parameters:
+    ///   - group: what the group is, for its flight record
+    ///   - globalRank: what this rank is called in messages
+    init(
+        _ executor: any CollectiveExecutor, _ recorder: FlightRecorder, group: String,
+        globalRank: Int
+    ) {
+        self.executor = executor
+        record = GroupRecord(recorder, ledger, group: group, rank: globalRank)
+    }
 
     func start(_ collective: Collective) -> Work {
         let operation = makeOperation(collective)
@@ -31,14 +41,16 @@ final class CollectiveQueue {
     func drain() { worker.drain() }
 
     /// Executes what is left; nothing can be started afterwards.
-    func stop() { worker.stop() }
+    func stop(_ lastWords: String?) {
+        worker.stop()
+        record.leave(lastWords)
+    }
 
     private func makeOperation(_ collective: Collective) -> QueuedOperation {
+        collective.requireHostMemory("this group")
         let tag = collective.tag(
             sequence: sequences.next(collective), worldSize: executor.worldSize)
-        return QueuedOperation(
-            collective, tag, number: ledger.issue(tag), ledger: ledger, executor: executor,
-            worker: worker)
+        return QueuedOperation(collective, tag, number: ledger.issue(tag), queue: self)
     }
 }
 
@@ -50,38 +62,33 @@ private final class QueuedOperation: PendingOperation, @unchecked Sendable {
     private let collective: Collective
     private let tag: OperationTag
     private let number: Int
-    private let ledger: CommLedger
-    private let executor: any CollectiveExecutor
-    private let worker: SerialWorker
+    private let queue: CollectiveQueue
     private var outcome: Result<Void, CommError>?
 
-    init(
-        _ collective: Collective, _ tag: OperationTag, number: Int, ledger: CommLedger,
-        executor: any CollectiveExecutor, worker: SerialWorker
-    ) {
+    init(_ collective: Collective, _ tag: OperationTag, number: Int, queue: CollectiveQueue) {
         self.collective = collective
         self.tag = tag
         self.number = number
-        self.ledger = ledger
-        self.executor = executor
-        self.worker = worker
+        self.queue = queue
     }
 
     func execute() {
         let began = monotonicSeconds()
-        let result = Result { () throws(CommError) in try executor.execute(collective, tag) }
+        let result = Result { () throws(CommError) in
+            try queue.executor.execute(collective, tag)
+        }
         var failed = false
         if case .failure = result { failed = true }
-        ledger.end(number, began: began, ended: monotonicSeconds(), failed: failed)
-        worker.change { outcome = result }
+        queue.ledger.end(number, began: began, ended: monotonicSeconds(), failed: failed)
+        queue.worker.change { outcome = result }
     }
 
-    var isFinished: Bool { worker.read { outcome != nil } }
+    var isFinished: Bool { queue.worker.read { outcome != nil } }
 
     func wait() throws(CommError) {
         settle()
-        try outcome!.get()
+        if case .failure(let error) = outcome { throw queue.record.add(to: error) }
     }
 
-    func settle() { worker.wait { outcome != nil } }
+    func settle() { queue.worker.wait { outcome != nil } }
 }

@@ -23,6 +23,7 @@ public final class SingleRankProcessGroup: ProcessGroup {
     }
 
     public func run(_ collective: Collective) throws(CommError) {
+        collective.requireHostMemory("a world of one")
         operations += 1
         let number = ledger.issue(collective.tag(sequence: operations, worldSize: 1))
         let began = monotonicSeconds()

@@ -17,12 +17,18 @@ public final class HierarchicalProcessGroup: ProcessGroup {
     init(_ engine: HierarchicalEngine, place: HierarchicalPlace) {
         self.engine = engine
         self.place = place
-        queue = CollectiveQueue(engine)
+        queue = CollectiveQueue(
+            engine, place.gloo.recorder,
+            group: "\(place.gloo.group), shared memory and gloo among \(engine.grid.members)",
+            globalRank: engine.grid.members[engine.rank])
         rank = engine.rank
         worldSize = engine.worldSize
     }
 
     deinit { leave(nil) }
+
+    /// The job's store; its server lives in rank 0.
+    var store: KeyValueStore { place.store }
 
     public var backend: String { "shared memory and gloo" }
     public var ledger: CommLedger { queue.ledger }
@@ -62,7 +68,7 @@ public final class HierarchicalProcessGroup: ProcessGroup {
     }
 
     public func leave(_ lastWords: String?) {
-        queue.stop()
+        queue.stop(lastWords)
         engine.leave(lastWords)
     }
 }

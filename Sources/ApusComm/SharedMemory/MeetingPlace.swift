@@ -10,8 +10,9 @@ internal import CApusHost
 /// Where the processes of a host meet to form a group.
 struct MeetingPlace {
     /// The same for all ranks, different for every group alive on the host.
-    let name: String
+    var name: String
     let timeoutSeconds: Double
+    var recorder = FlightRecorder()
 
     func join(rank: Int, globalRanks: [Int]) throws(CommError) -> SharedMemoryProcessGroup {
         var meeting = apus_shm_meeting()
@@ -27,8 +28,7 @@ struct MeetingPlace {
         }
         return SharedMemoryProcessGroup(
             SharedMemoryHandle(pointer), rank: rank, globalRanks: globalRanks,
-            timeoutSeconds: timeoutSeconds,
-            meeting: .processes(name: name, timeoutSeconds: timeoutSeconds))
+            timeoutSeconds: timeoutSeconds, meeting: .processes(self))
     }
 
     private func refusal(

@@ -13,8 +13,15 @@ public final class SharedMemoryProcessGroup: ProcessGroup {
 
     /// The name under which further groups of these ranks meet.
     enum Meeting {
-        case processes(name: String, timeoutSeconds: Double)
+        case processes(MeetingPlace)
         case threads(LoopbackRegistry)
+
+        var name: String {
+            if case .processes(let place) = self { place.name } else { "loopback" }
+        }
+        var recorder: FlightRecorder {
+            if case .processes(let place) = self { place.recorder } else { FlightRecorder() }
+        }
     }
 
     static let largestWorld = Int(APUS_SHM_MAX_WORLD)
@@ -25,6 +32,7 @@ public final class SharedMemoryProcessGroup: ProcessGroup {
     private let globalRanks: [Int]
     private let timeoutSeconds: Double
     private var sequences = SequenceCounter()
+    private let record: GroupRecord
 
     init(
         _ handle: SharedMemoryHandle, rank: Int, globalRanks: [Int], timeoutSeconds: Double,
@@ -36,6 +44,9 @@ public final class SharedMemoryProcessGroup: ProcessGroup {
         self.globalRanks = globalRanks
         self.timeoutSeconds = timeoutSeconds
         self.meeting = meeting
+        record = GroupRecord(
+            meeting.recorder, ledger, group: "\(meeting.name), shared memory among \(globalRanks)",
+            rank: globalRanks[rank])
     }
 
     public var backend: String {
@@ -65,8 +76,8 @@ public final class SharedMemoryProcessGroup: ProcessGroup {
         if ranks.count == 1 { return SingleRankProcessGroup() }
         let names = ranks.map { globalRanks[$0] }
         switch meeting {
-        case .processes(let parent, let timeoutSeconds):
-            let place = MeetingPlace(name: "\(parent)-\(name)", timeoutSeconds: timeoutSeconds)
+        case .processes(var place):
+            place.name += "-\(name)"
             return try place.join(rank: position, globalRanks: names)
         case .threads(let registry):
             return try registry.join(name, rank: position, globalRanks: names)
@@ -80,11 +91,13 @@ public final class SharedMemoryProcessGroup: ProcessGroup {
     }
 
     public func leave(_ lastWords: String?) {
+        record.leave(lastWords)
         let firstLine = lastWords?.prefix { $0 != "\n" }
         apus_shm_leave(handle.pointer, firstLine.map(String.init))
     }
 
     private func issue(_ collective: Collective) -> (number: Int, tag: OperationTag) {
+        collective.requireHostMemory(backend)
         let tag = collective.tag(sequence: sequences.next(collective), worldSize: worldSize)
         return (ledger.issue(tag), tag)
     }
@@ -98,11 +111,12 @@ extension SharedMemoryProcessGroup {
         // The rank that noticed first may have named this one: then the other is the partner in the
         // story.
         let named = Int(why.culprit) == rank ? Int(why.reporter) : Int(why.culprit)
-        return Explanation(
+        let error = Explanation(
             code: .init(status), rank: globalRanks[rank], operation: tag,
             culprit: globalRanks.indices.contains(named) ? globalRanks[named] : nil,
             places: globalRanks.indices.map(place), timeoutSeconds: timeoutSeconds
         ).error
+        return record.add(to: error)
     }
 
     private func place(_ rank: Int) -> RankPlace {

@@ -1,5 +1,6 @@
 extension LaunchPlan {
     static let eventsVariable = "APUS_EVENTS_FD"
+    static let recordsVariable = "APUS_FLIGHT_RECORDS"
 
     /// The environment of one rank: the launcher's, with what tells a rank who it is.
     public func environment(
@@ -17,6 +18,7 @@ extension LaunchPlan {
         } else if environment["OMP_NUM_THREADS"] == nil {
             environment["OMP_NUM_THREADS"] = String(max(1, cores / localRanks))
         }
+        if case .files(let folder) = output { environment[Self.recordsVariable] = folder }
         environment[Self.eventsVariable] = eventsDescriptor.map { String($0) }
         return environment
     }

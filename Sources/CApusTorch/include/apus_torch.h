@@ -81,6 +81,8 @@ int64_t apus_tensor_storage_bytes(apus_tensor_t tensor);
 // The address of the first element, for host tensors that are contiguous and not freed; valid while
 // the storage lives.
 void *_Nullable apus_tensor_data(apus_tensor_t tensor);
+// The same on any device.
+void *_Nullable apus_tensor_address(apus_tensor_t tensor);
 
 // --- Creation (tensor.cpp)
 // ------------------------------------------------------------------------
@@ -273,6 +275,8 @@ apus_status apus_device_reset_peak(apus_device);
 // Gives cached memory that no tensor uses back to the driver.
 apus_status apus_device_empty_cache(apus_device);
 apus_status apus_device_synchronize(apus_device);
+// Makes the device current for this thread.
+apus_status apus_device_use(apus_device);
 
 // A queue of a device's work. On the CPU all work is done when a call returns: every stream and
 // event function below does nothing there.
