@@ -28,7 +28,7 @@ public struct MemoryEstimate: Sendable, Hashable {
 
     public init(_ model: ModelOutline, _ run: RunOutline) {
         let states = StateSizes(model, run)
-        bytes[.runtime] = Self.runtimeBytes
+        bytes[.runtime] = Self.runtimeBytes(run)
         bytes[.weights] = states.weights
         bytes[.masters] = states.masters
         bytes[.moments] = states.moments
@@ -41,9 +41,12 @@ public struct MemoryEstimate: Sendable, Hashable {
         bytes[.workspace] = passes.workspace
     }
 
-    /// A worker that holds almost nothing: libtorch's pages, its kernels' buffers and this program.
-    /// Measured.
-    static let runtimeBytes = 140 << 20
+    /// A worker that holds almost nothing: libtorch's pages, its kernels' buffers (more of them for
+    /// 16 bits), this program, and the chunks through which it talks to each other rank. Measured.
+    static func runtimeBytes(_ run: RunOutline) -> Int {
+        let kernels = run.computeBytes < 4 ? 155 : 145
+        return (kernels + 4 * (run.shardCount - 1)) << 20
+    }
 }
 
 /// What of a run its memory depends on.
@@ -113,21 +116,23 @@ private struct StateSizes {
 
     var reductions: Int {
         guard stage >= 1 else { return 0 }
-        let largest = units.max() ?? 0
+        // What is read of other ranks' buffers is resident here too, a unit at a time.
+        let others = largest * travelling * (run.shardCount - 1) / run.shardCount
         // A whole window's gradients add up before they travel.
-        if stage == 1, run.accumulates { return padded * 4 }
-        let inFlight = min(padded * travelling, RunOutline.reductionBytes + largest * travelling)
-        return inFlight
+        if stage == 1, run.accumulates { return padded * 4 + others }
+        // On their way, and a unit that is being collected.
+        let held = RunOutline.reductionBytes + largest * travelling
+        return min(padded * travelling, held) + others
     }
+
+    private var largest: Int { units.max() ?? 0 }
 
     /// The unit in use and those that were gathered ahead.
     var gathered: Int {
         guard stage == 3 else { return 0 }
-        let bytes = units.map { $0 * run.computeBytes }
-        let all = bytes.reduce(0, +)
+        let all = padded * run.computeBytes
         if run.keepsGathered { return all }
-        let largest = bytes.max() ?? 0
-        return min(all, largest + run.prefetchBytes)
+        return min(all, largest * run.computeBytes + run.prefetchBytes)
     }
 }
 

@@ -1,0 +1,54 @@
+import ApusBase
+import ProgramTestSupport
+import Testing
+
+/// What `apus plan` predicts is what real ranks need.
+@Suite(.serialized) struct PlannedMemoryTests {
+    /// 4.9 million parameters on sequences of 256 tokens.
+    private func folder() throws -> Scratch {
+        let scratch = try Scratch()
+        scratch.write(
+            "config.json",
+            """
+            {"model_type": "llama", "vocab_size": 8192, "hidden_size": 192,
+             "num_hidden_layers": 4, "num_attention_heads": 3, "intermediate_size": 512}
+            """)
+        let samples = (0..<8).map { sample in
+            let ids = (0..<256).map { String(($0 * 31 + sample * 7) % 8192) }
+            return "{\"input_ids\": [\(ids.joined(separator: ", "))]}\n"
+        }
+        scratch.write("tokens.jsonl", samples.joined())
+        scratch.write(
+            "r.yaml",
+            """
+            base_model: .
+            reinit_weights: true
+            datasets: [{path: tokens.jsonl, ds_type: json, type: input_ids}]
+            sequence_len: 256
+            max_steps: 2
+            learning_rate: 1e-4
+            ranks: 2
+            threads_per_rank: 1
+            output_dir: out
+
+            """)
+        return scratch
+    }
+
+    @Test(arguments: ["none", "parameters"])
+    func thePeakIsWithinTenPercentOfThePlan(_ sharding: String) throws {
+        let scratch = try folder()
+        let options = "--set sharding=\(sharding)"
+        let result = try Program.shell(
+            "cd '\(scratch.path)'; apus train r.yaml \(options) && tail -1 out/metrics.jsonl")
+        #expect(result.exitCode == 0, "\(result.output)")
+        let line = try #require(result.output.split(separator: "\n").last)
+        let measured = try #require(try JSON.parse(String(line))["peak_memory_bytes"]?.doubleValue)
+        let plan = try Program.shell("cd '\(scratch.path)'; apus plan r.yaml --json \(options)")
+        let stages = try #require(try JSON.parse(plan.output)["stages"]?.arrayValue)
+        let chosen = try #require(stages.first { $0["is_chosen"] == true })
+        let planned = try #require(chosen["total_bytes"]?.doubleValue)
+        let off = planned / measured - 1
+        #expect(abs(off) < 0.1, "planned \(planned), measured \(measured)")
+    }
+}
