@@ -80,7 +80,7 @@ let package = Package(
             "ApusTrain",
             [
                 "ApusBase", "ApusFormats", "ApusShard", "ApusTensor", "ApusComm", "ApusOptim", "ApusNN",
-                "ApusZeRO", "ApusTokenizer", "ApusModels", "ApusData", "ApusConfig",
+                "ApusZeRO", "ApusTokenizer", "ApusModels", "ApusData", "ApusConfig", "ApusCheckpoint",
             ]),
 
         // Executables.
@@ -88,7 +88,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "ApusBase", "ApusConfig", "ApusLaunch", "ApusTokenizer", "ApusFormats", "ApusData",
-                "ApusShard", "ApusExport", "ApusHub", argumentParser,
+                "ApusShard", "ApusExport", "ApusHub", "ApusCheckpoint", argumentParser,
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -149,7 +149,8 @@ let package = Package(
             path: "Tests/CheckpointProbe", swiftSettings: strict),
         tests(
             "ApusCheckpointTests",
-            ["ApusBase", "ApusFormats", "ApusCheckpoint", "apus-checkpoint-probe"]),
+            ["ApusBase", "ApusFormats", "ApusCheckpoint", "apus-checkpoint-probe"],
+            data: ["Fixtures"]),
         tests("ApusHubTests", ["ApusBase", "ApusFormats", "ApusHub"]),
         tests("ApusExportTests", ["ApusBase", "ApusFormats", "ApusTokenizer", "ApusExport"], data: ["Goldens"]),
         tests("ApusDataTests", ["ApusBase", "ApusFormats", "ApusTokenizer", "ApusData"]),

@@ -12,7 +12,8 @@ struct Apus: ParsableCommand {
         abstract: "Distributed training of large models.",
         version: versionNumber,
         subcommands: [
-            Train.self, Plan.self, Launch.self, Config.self, Generate.self, Adapter.self,
+            Train.self, Plan.self, Launch.self, Config.self, CheckpointVerb.self, Generate.self,
+            Adapter.self,
             Tokenize.self, TokenizerVerb.self, Export.self, DataVerb.self, Bench.self,
             Doctor.self, Version.self,
         ])

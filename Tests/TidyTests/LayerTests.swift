@@ -26,11 +26,12 @@ import Testing
         "ApusTrain": [
             "ApusBase", "ApusFormats", "ApusShard", "ApusTensor", "ApusComm", "ApusOptim", "ApusNN",
             "ApusZeRO", "ApusTokenizer", "ApusModels", "ApusData", "ApusConfig",
+            "ApusCheckpoint",
         ],
         // No libtorch: it answers in milliseconds.
         "apus": [
             "ApusBase", "ApusShard", "ApusConfig", "ApusLaunch", "ApusTokenizer", "ApusFormats",
-            "ApusData", "ApusExport", "ApusHub",
+            "ApusData", "ApusExport", "ApusHub", "ApusCheckpoint",
         ],
         "apus-worker": [
             "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusModels",
