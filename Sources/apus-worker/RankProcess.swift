@@ -13,8 +13,12 @@ import Synchronization
 /// One rank of a job: joins the others, runs, and leaves with its last words.
 enum RankProcess {
     private static let stopRequested = Atomic(false)
+    private static let ownExitCode = Atomic<Int32>(0)
 
-    /// Whether Ctrl-C or SIGTERM has arrived.
+    /// What the process exits with when `body` has returned.
+    static func setExitCode(_ code: Int32) { ownExitCode.store(code, ordering: .relaxed) }
+
+    /// Whether SIGINT (Ctrl-C), SIGTERM or SIGUSR1 has arrived.
     static var wantsStop: Bool { stopRequested.load(ordering: .relaxed) }
 
     /// Joins the ranks that the environment describes and runs `body`. An error is reported on the
@@ -39,7 +43,8 @@ enum RankProcess {
             stopOnSignals()
             try body(joined, events)
             joined.leave(nil)
-            exit(wantsStop ? 130 : 0)
+            let code = ownExitCode.load(ordering: .relaxed)
+            exit(code == 0 && wantsStop ? 130 : code)
         } catch {
             let rank = environment("RANK").flatMap { Int($0) } ?? 0
             let message = describe(error)
@@ -53,7 +58,7 @@ enum RankProcess {
 
     /// Not before the ranks have met: one that still waits for the others ends at once.
     private static func stopOnSignals() {
-        for signalNumber in [SIGINT, SIGTERM] {
+        for signalNumber in [SIGINT, SIGTERM, SIGUSR1] {
             signal(signalNumber) { _ in
                 RankProcess.stopRequested.store(true, ordering: .relaxed)
             }

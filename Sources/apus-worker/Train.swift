@@ -1,3 +1,4 @@
+import ApusBase
 import ApusComm
 import ApusConfig
 import ApusTrain
@@ -20,8 +21,9 @@ struct Train: ParsableCommand {
             let profile = profile ? Profile(folder: folder, rank: group.rank) : nil
             let run = TrainingRun(
                 recipe, group: group, events: events, wantsStop: { RankProcess.wantsStop })
-            _ = try run.run()
+            let summary = try run.run()
             for line in try profile?.finish() ?? [] { events.send(.note(line)) }
+            if summary.wasInterrupted { RankProcess.setExitCode(RankExitCode.stopped) }
         }
     }
 }

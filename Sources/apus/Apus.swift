@@ -13,9 +13,8 @@ struct Apus: ParsableCommand {
         version: versionNumber,
         subcommands: [
             Train.self, Plan.self, Launch.self, Config.self, CheckpointVerb.self, Generate.self,
-            Adapter.self,
-            Tokenize.self, TokenizerVerb.self, Export.self, DataVerb.self, Bench.self,
-            Doctor.self, Version.self,
+            Adapter.self, Tokenize.self, TokenizerVerb.self, Export.self, DataVerb.self,
+            Bench.self, Doctor.self, Version.self,
         ])
 
     static func main() {

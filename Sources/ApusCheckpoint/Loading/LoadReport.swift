@@ -16,7 +16,9 @@ public struct LoadReport: Sendable, Hashable {
     /// `weight 148, firstMoment 148`
     public var summary: String {
         var counts: [(kind: String, count: Int)] = []
-        for key in restored {
+        for key in restored.filter({ $0.kind == StateKey.weight })
+            + restored.filter({ $0.kind != StateKey.weight })
+        {
             if let index = counts.firstIndex(where: { $0.kind == key.kind }) {
                 counts[index].count += 1
             } else {

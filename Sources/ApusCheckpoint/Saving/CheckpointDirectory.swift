@@ -86,19 +86,21 @@ public final class CheckpointDirectory {
 
     /// The checkpoint with the best metric; nil where none was measured.
     public func best(_ best: Retention.Best) throws(FileError) -> String? {
-        Retention(best: best).bestStep(try Retention.candidates(in: path)).map {
+        let retention = Retention(best: best)
+        return retention.bestStep(try retention.candidates(in: path)).map {
             FilePaths.join(path, CheckpointNames.checkpoint($0))
         }
     }
 }
 
 extension Retention {
-    /// The checkpoints in a folder.
-    static func candidates(in folder: String) throws(FileError) -> [Candidate] {
+    /// The checkpoints in a folder; with their metrics, where it depends on those.
+    func candidates(in folder: String) throws(FileError) -> [Candidate] {
         var candidates: [Candidate] = []
         for step in try CheckpointDirectory.steps(in: folder) {
             let path = FilePaths.join(folder, CheckpointNames.checkpoint(step))
-            candidates.append(.init(step: step, metric: try Checkpoint.manifest(of: path).metric))
+            let metric = best == nil ? nil : try Checkpoint.manifest(of: path).metric
+            candidates.append(.init(step: step, metric: metric))
         }
         return candidates
     }

@@ -188,13 +188,13 @@ private struct CommitWork: Sendable {
         try storage.write(Array(manifest.text.utf8), to: path)
         try storage.syncFolder(folder)
         let saving = FilePaths.name(of: folder)
-        let there = try Retention.candidates(in: directory)
+        let there = try retention.candidates(in: directory)
+        let others = there.filter { $0.step != step }
+        let expired = retention.expired(
+            others + [.init(step: step, metric: metric)], newest: step)
         let steps = Commit.steps(
-            saving: saving, exists: there.contains { $0.step == step },
-            expired: retention.expired(
-                there.filter { $0.step != step } + [.init(step: step, metric: metric)],
-                newest: step
-            ).map { CheckpointNames.checkpoint($0) })
+            saving: saving, exists: others.count < there.count,
+            expired: expired.map { CheckpointNames.checkpoint($0) })
         try FolderChanges(folder: directory, storage: storage).perform(steps)
     }
 }

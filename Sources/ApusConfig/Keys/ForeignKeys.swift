@@ -60,12 +60,8 @@ struct ForeignKeys: Sendable {
             "float16 bfloat16 tf32 fp8 bf16_full_eval fp16_full_eval", ["auto"]
         ),
         (
-            "the model is saved once, at the end of the run: remove the key",
-            """
-            save_strategy save_steps saves_per_epoch save_total_limit save_first_step
-            save_only_model save_safetensors resume_from_checkpoint auto_resume_from_checkpoints
-            load_best_model_at_end metric_for_best_model greater_is_better early_stopping_patience
-            """, []
+            "checkpoints hold the whole state, as 'save_steps' says: remove the key",
+            "save_first_step save_only_model save_safetensors early_stopping_patience", ["true"]
         ),
         (
             "use 'sharding' (parameters is FULL_SHARD, gradients SHARD_GRAD_OP) and its group size",

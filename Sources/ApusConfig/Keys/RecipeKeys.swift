@@ -2,7 +2,7 @@
 enum RecipeKeys {
     static let all =
         model + adapter + precision + sharding + data + batch + loss + optimizer + schedule
-        + evaluation + output
+        + evaluation + checkpoints + output
 
     private static let model: [Key<Recipe>] = [
         Key(

@@ -24,7 +24,7 @@ extension ResolvedRecipe {
                     "evals_per_epoch", "'eval_steps' and 'evals_per_epoch' exclude each other",
                     "remove one"))
         }
-        problems += adapterConflicts() + templateConflicts()
+        problems += adapterConflicts() + checkpointConflicts() + templateConflicts()
         if data.datasets.isEmpty, origins["datasets"] != nil {
             problems.append(problem("datasets", "'datasets' is empty", "give at least one file"))
         }
@@ -110,6 +110,52 @@ extension ResolvedRecipe {
                     "lr_scheduler_kwargs",
                     "'lr_scheduler_kwargs' belongs to 'lr_scheduler: warmup_stable_decay'",
                     "remove it, or change lr_scheduler from \(schedule.name.rawValue)"))
+        }
+        return problems
+    }
+
+    private func checkpointConflicts() -> [Problem] {
+        let settings = recipe.checkpoints
+        var problems: [Problem] = []
+        if settings.saveSteps != nil, settings.savesPerEpoch != nil {
+            problems.append(
+                problem(
+                    "saves_per_epoch", "'save_steps' and 'saves_per_epoch' exclude each other",
+                    "remove one"))
+        }
+        let hasInterval = settings.saveSteps != nil || settings.savesPerEpoch != nil
+        if settings.saveStrategy == .steps, !hasInterval {
+            problems.append(
+                problem(
+                    "save_strategy", "'save_strategy: steps' needs an interval", "add save_steps"))
+        }
+        if let strategy = settings.saveStrategy, strategy != .steps, hasInterval {
+            let key = settings.saveSteps != nil ? "save_steps" : "saves_per_epoch"
+            problems.append(
+                problem(
+                    key, "'\(key)' needs 'save_strategy: steps', not \(strategy.rawValue)",
+                    "remove one"))
+        }
+        let isFromPath = settings.resumeFromCheckpoint != nil
+        let isTwice = isFromPath && settings.autoResumeFromCheckpoints == true
+        let isOther = isFromPath && settings.resume != settings.resumeFromCheckpoint
+        if isTwice || isOther {
+            problems.append(
+                problem(
+                    "resume_from_checkpoint",
+                    "'resume_from_checkpoint' contradicts another key that says how to resume",
+                    "keep one of resume, resume_from_checkpoint, auto_resume_from_checkpoints"))
+        }
+        let isByEvaluation =
+            settings.saveStrategy == .best
+            || (settings.loadBestModelAtEnd && settings.metricForBestModel == .evalLoss)
+        let hasHeldOut = !recipe.data.testDatasets.isEmpty || recipe.data.validationSetSize > 0
+        if isByEvaluation, !hasHeldOut {
+            problems.append(
+                problem(
+                    settings.loadBestModelAtEnd ? "load_best_model_at_end" : "save_strategy",
+                    "the best checkpoint is chosen by the held-out loss, and nothing is held out",
+                    "add val_set_size or test_datasets"))
         }
         return problems
     }

@@ -24,8 +24,29 @@ extension ResolvedRecipe {
             recipe.adapter.loadIn4Bit = true
             derive("load_in_4bit", "adapter is qlora")
         }
+        fillInCheckpoints()
         fillIn(\.datasets, "datasets")
         fillIn(\.testDatasets, "test_datasets")
+    }
+
+    private mutating func fillInCheckpoints() {
+        let settings = recipe.checkpoints
+        if settings.saveStrategy == nil {
+            let hasInterval = settings.saveSteps != nil || settings.savesPerEpoch != nil
+            recipe.checkpoints.saveStrategy = hasInterval ? .steps : .never
+            derive("save_strategy", hasInterval ? "an interval is given" : "no interval is given")
+        }
+        guard settings.resume == nil else { return }
+        if let path = settings.resumeFromCheckpoint {
+            recipe.checkpoints.resume = path
+            derive("resume", "= resume_from_checkpoint")
+        } else if let isAuto = settings.autoResumeFromCheckpoints {
+            recipe.checkpoints.resume = isAuto ? "auto" : "none"
+            derive("resume", "auto_resume_from_checkpoints")
+        } else {
+            recipe.checkpoints.resume = "auto"
+            derive("resume", "what was saved here is gone on with")
+        }
     }
 
     private mutating func fillInPrecision(_ machine: MachineFacts) {

@@ -13,6 +13,7 @@ public struct Recipe: Sendable, Hashable {
     public var optimizer = OptimizerSettings()
     public var schedule = ScheduleSettings()
     public var evaluation = EvaluationSettings()
+    public var checkpoints = CheckpointSettings()
     public var output = OutputSettings()
     public var launch = LaunchSettings()
 

@@ -57,7 +57,7 @@ public final class TrainingDisplay: LaunchObserver {
     public func isEnding(_ outcome: Supervision.Outcome) {
         let text =
             switch outcome {
-            case .succeeded: "ending"
+            case .succeeded, .stopped: "ending"
             case .failed(let culprit):
                 "rank \(culprit.rank) \(culprit.status.words), ending the others"
             case .interrupted(_, wasForced: false): "stopping; once more kills"

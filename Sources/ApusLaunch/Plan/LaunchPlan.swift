@@ -52,8 +52,8 @@ public enum RankOutput: Sendable {
 public struct Patience: Sendable {
     /// After another rank failed: they only have to notice.
     public var afterFailureSeconds = 10.0
-    /// After Ctrl-C or SIGTERM: they may want to save.
-    public var afterInterruptSeconds = 60.0
+    /// After Ctrl-C, SIGTERM or SIGUSR1: they may want to save. A second signal ends them at once.
+    public var afterInterruptSeconds = 300.0
 
     public init() {}
 }

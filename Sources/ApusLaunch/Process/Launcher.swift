@@ -44,7 +44,7 @@ public final class Launcher {
 
     private func watchSignals() throws(LaunchError) -> Int32 {
         let descriptor = apus_signals_open(
-            [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD, SIGWINCH], 6)
+            [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGCHLD, SIGWINCH], 7)
         guard descriptor >= 0 else {
             throw LaunchError("signals cannot be watched: \(String(cString: strerror(errno)))")
         }

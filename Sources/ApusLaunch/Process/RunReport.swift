@@ -1,3 +1,5 @@
+internal import ApusBase
+
 #if canImport(Glibc)
     import Glibc
 #else
@@ -26,6 +28,7 @@ public struct RunReport: Sendable {
     public var exitCode: Int32 {
         switch outcome {
         case .succeeded: 0
+        case .stopped: RankExitCode.stopped
         case .interrupted(let signal, _): 128 + signal
         case .failed(let culprit):
             switch culprit.status {
@@ -39,6 +42,10 @@ public struct RunReport: Sendable {
     public var message: String? {
         switch outcome {
         case .succeeded: nil
+        case .stopped(let signal):
+            "stopped" + (signal.map { " by \(signalName($0))" } ?? "")
+                + (progress.map { " \($0)" } ?? "")
+                + ": the state is saved, and the same command goes on from there"
         case .interrupted(let signal, let wasForced):
             "stopped by \(signalName(signal))" + (progress.map { " \($0)" } ?? "")
                 + (wasForced ? "; ranks that did not end by themselves were killed" : "")

@@ -13,6 +13,9 @@ public enum RankExit: Sendable, Hashable {
 
     public var isSuccess: Bool { self == .code(0) }
 
+    /// The rank was asked to stop and has saved its state.
+    public var isStopped: Bool { self == .code(RankExitCode.stopped) }
+
     /// The rank ended because another one did: not the cause of a failure.
     public var isBystander: Bool { self == .code(RankExitCode.peerFailed) }
 

@@ -40,6 +40,8 @@ public struct Supervision: Sendable {
         case succeeded
         /// The first rank that failed.
         case failed(Ended)
+        /// A signal stopped the run, which has saved its state; nil where it came to a rank itself.
+        case stopped(signal: Int32?)
         /// Stopped from outside; `wasForced` when ranks had to be killed.
         case interrupted(signal: Int32, wasForced: Bool)
     }
@@ -57,10 +59,13 @@ public struct Supervision: Sendable {
     public private(set) var alive: [Int]
     private let patience: Patience
     private var hasKilled = false
+    private var stoppedRanks = 0
+    private let rankCount: Int
 
     public init(ranks: [Int], patience: Patience) {
         precondition(!ranks.isEmpty, "a launch needs at least one rank")
         alive = ranks
+        rankCount = ranks.count
         self.patience = patience
     }
 
@@ -74,6 +79,7 @@ public struct Supervision: Sendable {
     }
 
     private mutating func handle(_ ended: [Ended]) -> [Action] {
+        stoppedRanks += ended.count { $0.status.isStopped }
         alive.removeAll { rank in ended.contains { $0.rank == rank } }
         var actions: [Action] = []
         if state == .running, let culprit = Self.culprit(among: ended) {
@@ -91,7 +97,12 @@ public struct Supervision: Sendable {
             state = .ending(.failed(cause))
         }
         guard alive.isEmpty else { return actions }
-        let outcome: Outcome = if case .ending(let outcome) = state { outcome } else { .succeeded }
+        var outcome: Outcome = if case .ending(let outcome) = state { outcome } else { .succeeded }
+        if stoppedRanks == rankCount {
+            var cause: Int32?
+            if case .interrupted(let signal, _) = outcome { cause = signal }
+            outcome = .stopped(signal: cause)
+        }
         state = .ended(outcome)
         return [.finish(outcome)]
     }
@@ -99,7 +110,7 @@ public struct Supervision: Sendable {
     /// Of ranks that failed at the same time, one killed by a signal is the cause and one that
     /// exited by itself more likely noticed that its peer was gone.
     private static func culprit(among ended: [Ended]) -> Ended? {
-        let failed = ended.filter { !$0.status.isSuccess }
+        let failed = ended.filter { !$0.status.isSuccess && !$0.status.isStopped }
         let killed = failed.first { if case .signal = $0.status { true } else { false } }
         return killed ?? failed.first { !$0.status.isBystander } ?? failed.first
     }

@@ -75,4 +75,7 @@ extension Tokenizer {
     public func save(to folder: String) throws {
         try files.write(to: folder)
     }
+
+    /// The same files as texts by name, relative to the model folder.
+    public var fileTexts: [(name: String, text: String)] { files.files.map { ($0.name, $0.text) } }
 }

@@ -11,9 +11,10 @@ final class AppendingFile {
     private let path: String
     private let descriptor: Int32
 
+    /// Appends to the file, which need not be there.
     init(path: String) throws(FileError) {
         self.path = path
-        descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o644)
+        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         if descriptor < 0 { throw Self.error(path, "cannot be created", code: errno) }
     }
 

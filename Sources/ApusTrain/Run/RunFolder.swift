@@ -7,11 +7,35 @@ public final class RunFolder {
     private var metrics: [JSONObject] = []
     private let metricsFile: AppendingFile
 
-    /// Creates the folder; an earlier run's metrics are replaced.
-    public init(path: String) throws(FileError) {
+    /// Creates the folder.
+    ///
+    /// - keptSteps: of an earlier run's metrics, those of the first so many steps stay
+    public init(path: String, keptSteps: Int = 0) throws(FileError) {
         self.path = path
         try FilePaths.createFolder(path)
-        metricsFile = try AppendingFile(path: FilePaths.join(path, "metrics.jsonl"))
+        let file = FilePaths.join(path, "metrics.jsonl")
+        metrics = keptSteps > 0 ? try Self.metrics(in: file, upTo: keptSteps) : []
+        let text = metrics.map { JSON.object($0).text() + "\n" }.joined()
+        try OutputFile.write(text, to: file)
+        metricsFile = try AppendingFile(path: file)
+    }
+
+    /// The lines of the first steps; a line that was being written when the run was killed is of a
+    /// later one.
+    private static func metrics(
+        in path: String, upTo step: Int
+    ) throws(FileError) -> [JSONObject] {
+        guard FilePaths.isFile(path) else { return [] }
+        let text = try MappedFile(path: path).withBytes { String(decoding: $0, as: UTF8.self) }
+        var objects: [JSONObject] = []
+        for line in text.split(separator: "\n") {
+            let parsed = Result { () throws(JSONSyntaxError) in try JSON.parse(String(line)) }
+            guard case .success(.object(let object)) = parsed,
+                let number = object["step"]?.intValue, number <= step
+            else { break }
+            objects.append(object)
+        }
+        return objects
     }
 
     /// Refuses a disk that the trained weights will not fit on.

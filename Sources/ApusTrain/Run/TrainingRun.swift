@@ -1,4 +1,5 @@
 internal import ApusBase
+internal import ApusCheckpoint
 public import ApusComm
 public import ApusConfig
 internal import ApusData
@@ -39,24 +40,33 @@ public final class TrainingRun {
         let data = try RunData(
             recipe, tokenizer: source.tokenizer, vocabularySize: declared.model.vocabularySize)
         report(data)
+        let checkpoints = try RunCheckpoints(resolved, group: group, events: events)
         let folder =
-            isFirst ? try RunFolder(path: recipe.output.outputDirectory) : nil
+            isFirst
+            ? try RunFolder(
+                path: recipe.output.outputDirectory, keptSteps: checkpoints.startStep) : nil
         events.send(.phase("loading weights"))
         try folder?.checkSpace(forModelOf: declared.savedByteCount(recipe))
-        let trained = try makeTrained(declared)
+        // What an adapter's run holds quantized is in no checkpoint.
+        let loads = checkpoints.start == nil || recipe.adapter.kind != nil
+        let trained = try makeTrained(declared, loads: loads)
         let session = try TrainingSession(
             recipe, trained: trained, data: data, paddingID: source.tokenizer?.paddingID ?? 0)
-        return try train(session, source, declared, folder)
+        try checkpoints.restore(session)
+        return try train(session, source, declared, (folder, checkpoints))
     }
 
-    private func makeTrained(_ declared: RunModel) throws -> TrainedModel {
+    /// - loads: false where a checkpoint gives the weights
+    private func makeTrained(_ declared: RunModel, loads: Bool) throws -> TrainedModel {
         let model = declared.model
         Generator.seedAll(
             SplitMix64.mix(UInt64(bitPattern: Int64(recipe.output.seed))) &+ UInt64(group.rank))
         let trained = try catchingTensorErrors {
             try TrainedModel(model, options: recipe.engineOptions, group: group)
         }
-        if recipe.model.reinitWeights {
+        if !loads {
+            // Nothing of them would stay.
+        } else if recipe.model.reinitWeights {
             try trained.initialize(seed: UInt64(bitPattern: Int64(recipe.output.seed)))
         } else {
             let unused = try trained.load(from: declared.weights)
@@ -82,7 +92,7 @@ public final class TrainingRun {
 
     private func train(
         _ session: TrainingSession, _ source: ModelSource, _ declared: RunModel,
-        _ folder: RunFolder?
+        _ output: (folder: RunFolder?, checkpoints: RunCheckpoints)
     ) throws -> RunSummary {
         let clock = ContinuousClock()
         let began = clock.now
@@ -95,9 +105,20 @@ public final class TrainingRun {
         let answers =
             isFirst || session.trained.computesTogether
             ? try SampleAnswers(recipe, session.trained, source) : nil
-        try answers?.give(isAfter: false, to: events)
-        let before = try evaluate(session, step: 0)
-        let end = try steps(session, folder)
+        let (folder, checkpoints) = output
+        let before: Double?
+        if let start = checkpoints.start {
+            before = start.trainer.lossBefore
+        } else {
+            try answers?.give(isAfter: false, to: events)
+            before = try evaluate(session, step: 0)
+        }
+        let saving = Saving(checkpoints: checkpoints, source: source, lossBefore: before)
+        var end = try steps(session, folder, saving)
+        try checkpoints.finish()
+        if !end.wasInterrupted, try checkpoints.loadBest(session) {
+            end.loss = try evaluate(session, step: session.step)
+        }
         // Whoever stops a run wants the model soon, and is killed waiting if it takes long.
         if !end.wasInterrupted { try answers?.give(isAfter: true, to: events) }
         try save(declared, source, session.trained)
@@ -110,12 +131,24 @@ public final class TrainingRun {
         return summary
     }
 
-    /// All optimizer steps. Returns the held-out loss after the last, and whether the run was
-    /// stopped before its end: then nothing is evaluated any more.
+    /// What saving a checkpoint takes beside the session.
+    private struct Saving {
+        let checkpoints: RunCheckpoints
+        let source: ModelSource
+        let lossBefore: Double?
+    }
+
+    /// All optimizer steps that are left. Returns the held-out loss after the last, and whether
+    /// the run was stopped before its end: then nothing is evaluated any more.
     private func steps(
-        _ session: TrainingSession, _ folder: RunFolder?
+        _ session: TrainingSession, _ folder: RunFolder?, _ saving: Saving
     ) throws -> (loss: Double?, wasInterrupted: Bool) {
-        while true {
+        var loss: Double?
+        if session.step >= session.totalSteps {
+            events.send(.note("all \(session.totalSteps) steps were taken before"))
+            loss = try evaluate(session, step: session.step)
+        }
+        while session.step < session.totalSteps {
             let record = try session.loop.next(wantsStop: wantsStop())
             session.step = record.step
             events.send(.step(record))
@@ -124,13 +157,31 @@ public final class TrainingRun {
                 events.send(.warning("\(place): the gradient is not finite, nothing was updated"))
             }
             let isLast = record.step == session.totalSteps
+            let isStopped = record.stopIsWanted && !isLast
             let isDue = isLast || session.isEvaluated(after: record.step)
-            let evaluates = isDue && (isLast || !record.stopIsWanted)
-            let loss = evaluates ? try evaluate(session, step: record.step) : nil
+            loss = isDue && !isStopped ? try evaluate(session, step: record.step) : nil
             try folder?.append(record, evalLoss: loss)
-            if isLast { return (loss, false) }
-            if record.stopIsWanted { return (nil, true) }
+            try saving.checkpoints.poll()
+            try save(session, record, loss, isStopped: isStopped, saving)
+            if isStopped { return (nil, true) }
         }
+        return (loss, false)
+    }
+
+    /// Saves a checkpoint where one is due after a step.
+    private func save(
+        _ session: TrainingSession, _ record: StepRecord, _ evalLoss: Double?, isStopped: Bool,
+        _ saving: Saving
+    ) throws {
+        let isByEvaluation = recipe.checkpoints.metricForBestModel == .evalLoss
+        let metric = isByEvaluation ? evalLoss : record.loss
+        let isBest = evalLoss != nil && saving.checkpoints.isBest(metric)
+        guard session.savePlan.saves(after: record.step, isBest: isBest, isStopped: isStopped)
+        else { return }
+        saving.checkpoints.note(metric)
+        events.send(.phase("saving a checkpoint"))
+        try saving.checkpoints.save(
+            session, saving.source, metric: metric, lossBefore: saving.lossBefore)
     }
 
     private func evaluate(_ session: TrainingSession, step: Int) throws -> Double? {
@@ -170,12 +221,16 @@ final class TrainingSession {
     let evaluator: Evaluator?
     let totalSteps: Int
     let evaluationInterval: Int?
+    let savePlan: SavePlan
+    /// Whether checkpoints are compared by the held-out loss.
+    private let savesAreEvaluated: Bool
     let trainedTokensPerEpoch: Int
     var step = 0
 
     /// Whether the model is evaluated between steps here.
     func isEvaluated(after step: Int) -> Bool {
-        evaluationInterval.map { step.isMultiple(of: $0) } ?? false
+        if savesAreEvaluated, savePlan.isDue(after: step) { return true }
+        return evaluationInterval.map { step.isMultiple(of: $0) } ?? false
     }
 
     init(_ recipe: Recipe, trained: TrainedModel, data: RunData, paddingID: Int32) throws {
@@ -185,6 +240,11 @@ final class TrainingSession {
             worldSize: group.worldSize)
         totalSteps = recipe.totalSteps(perEpoch: batches.stepsPerEpoch)
         evaluationInterval = recipe.evaluationInterval(stepsPerEpoch: batches.stepsPerEpoch)
+        savePlan = SavePlan(
+            recipe.checkpoints, stepsPerEpoch: batches.stepsPerEpoch, totalSteps: totalSteps)
+        savesAreEvaluated =
+            recipe.checkpoints.loadBestModelAtEnd
+            && recipe.checkpoints.metricForBestModel == .evalLoss
         trainedTokensPerEpoch = data.training.report.trainedTokens
         self.trained = trained
         loop = TrainingLoop(

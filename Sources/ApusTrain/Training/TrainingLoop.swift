@@ -1,4 +1,5 @@
 internal import ApusBase
+public import ApusCheckpoint
 internal import ApusComm
 public import ApusData
 public import ApusOptim
@@ -53,6 +54,22 @@ public final class TrainingLoop {
     }
 
     private var group: any ProcessGroup { trained.engine.group }
+
+    /// Where the run stands between two steps.
+    public var state: TrainerState {
+        var state = TrainerState(step: step, updates: trained.engine.updateCount)
+        state.trainedTokens = trainedTokens
+        state.data = batches.cursor.json
+        state.lossScaler = trained.engine.lossScaler?.json
+        return state
+    }
+
+    /// Continues from a state that was taken here; nil begins the data anew.
+    public func resume(_ state: TrainerState, at cursor: DataCursor?) throws(ResumeError) {
+        if let cursor { try batches.resume(at: cursor) }
+        step = state.step
+        trainedTokens = state.trainedTokens
+    }
 
     /// One optimizer step. All ranks call this together.
     ///
