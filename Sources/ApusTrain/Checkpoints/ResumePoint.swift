@@ -60,6 +60,7 @@ struct ResumePoint {
         let ignored = [
             "output_dir", "ranks", "threads_per_rank", "logging_steps", "resume", "resume_checks",
             "resume_from_checkpoint", "auto_resume_from_checkpoints", "sharding",
+            "sharding_group_size", "eval_batch_size",
         ]
         let old = try JSON.parse(text)["settings"]?.objectValue ?? JSONObject()
         let new = resolved.json["settings"]?.objectValue ?? JSONObject()
