@@ -15,6 +15,8 @@ import Testing
         expected.batch.evalBatchSize = 1
         expected.data.padToSequenceLength = false
         expected.launch.threadsPerRank = 8
+        expected.checkpoints.saveStrategy = .never
+        expected.checkpoints.resume = "auto"
         #expect(resolved.recipe == expected)
     }
 

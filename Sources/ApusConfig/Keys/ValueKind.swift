@@ -126,7 +126,9 @@ extension ValueKind where Value: RawRepresentable, Value: CaseIterable, Value.Ra
         return ValueKind(allowed) { entry, state in
             if entry.isNull { return nil }
             let text = entry.scalarText
-            if let text, let value = Value(rawValue: text) {
+            // A choice may be called 'no', which without quotes is one of YAML's words for false.
+            let word = text == "false" ? Value(rawValue: "no") : nil
+            if let text, let value = Value(rawValue: text) ?? word {
                 state.note(entry.origin)
                 return value
             }
