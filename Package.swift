@@ -125,7 +125,7 @@ let package = Package(
             "ApusCommTests",
             ["ApusBase", "ApusTensor", "ApusComm", "CommConformance", "apus-comm-probe"]),
         tests("HostKernelTests", ["ApusBase", "CApusHost"]),
-        tests("ApusOptimTests", ["ApusBase", "ApusOptim"], data: ["Fixtures"]),
+        tests("ApusOptimTests", ["ApusBase", "ApusTensor", "ApusOptim"], data: ["Fixtures"]),
         tests("ApusLaunchTests", ["ApusBase", "ApusLaunch"]),
         tests("ApusConfigTests", ["ApusBase", "ApusConfig"], data: ["Fixtures"]),
         tests(

@@ -108,7 +108,8 @@ extension Engine {
         let place = place(ofParameter: parameter)
         let layout = units[place.buffer].layout
         let shape = layout.slots[place.slot].spec.shape
-        let whole = Tensor.zeros([layout.slots[place.slot].spec.elementCount])
+        let count = layout.slots[place.slot].spec.elementCount
+        let whole = Tensor.zeros([count], device: options.device)
         for piece in layout.pieces(in: range) where piece.slot == place.slot {
             if let source = memory(piece) { whole.part(piece.elements).assign(source) }
         }

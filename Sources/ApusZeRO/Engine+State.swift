@@ -63,11 +63,7 @@ extension Engine {
     /// Bytes that this rank's collectives have moved so far, as the ZeRO paper counts (section 7):
     /// a gather or a reduce-scatter of n bytes moves n, an all-reduce 2 n.
     public var movedBytes: Int {
-        var ledgers = [groups.world.ledger]
-        for group in [groups.shard, groups.replica] where group !== groups.world {
-            ledgers.append(group.ledger)
-        }
-        return ledgers.reduce(0) { $0 + $1.volumeBytes }
+        groups.all.reduce(0) { $0 + $1.ledger.volumeBytes }
     }
 
     private func weightSlices(_ unit: UnitState) -> [StateSlice] {

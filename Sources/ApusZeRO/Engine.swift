@@ -54,14 +54,17 @@ public final class Engine {
     /// Allocates everything but the optimizer's states, whose memory comes with the first step.
     ///
     /// - unitNames: by unit index, as the specifications refer to it
+    /// - group: all ranks
+    /// - deviceGroup: the same ranks, for memory of `options.device`, where that is no host
     /// - Throws: `EngineError` where sharding groups do not fill the world; `CommError`
     public init(
-        specs: [ParameterSpec], unitNames: [String], options: EngineOptions, group: any ProcessGroup
+        specs: [ParameterSpec], unitNames: [String], options: EngineOptions,
+        group: any ProcessGroup, deviceGroup: (any ProcessGroup)? = nil
     ) throws {
         var options = options
         // Alone in its group a rank has nothing to share: the copies are replicas.
         if options.sharding.groupSize ?? group.worldSize == 1 { options.sharding.strategy = .none }
-        let groups = try RankGroups(group, policy: options.sharding)
+        let groups = try RankGroups(group, data: deviceGroup ?? group, policy: options.sharding)
         self.groups = groups
         self.options = options
         self.group = group
@@ -75,7 +78,7 @@ public final class Engine {
         self.layout = layout
         places = layout.parameterPlaces
         owners = layout.owners(rankCount: groups.shard.worldSize)
-        gradientBuffers = GradientBuffers(groups.shard, device: .cpu)
+        gradientBuffers = GradientBuffers(groups.shard, device: options.device)
         let parts = EngineParts(options, groups: groups, buffers: gradientBuffers)
         let units = layout.units.map(parts.makeUnit)
         self.units = units
@@ -434,14 +437,13 @@ private struct EngineParts {
 
     func makeUnit(_ layout: UnitLayout) -> UnitState {
         let strategy = options.sharding.strategy
-        let weights = UnitWeights(
-            layout, precision: options.precision, strategy: strategy, group: groups.shard)
+        let weights = UnitWeights(layout, options: options, group: groups.shard)
         guard layout.isTrainable else { return UnitState(weights, gradient: nil) }
         let gradient = UnitGradient(
             layout, kept: strategy == .none ? .whole : .shard,
             dtypes: .init(
                 fresh: layout.kind.dtype ?? options.precision.compute,
-                sum: options.precision.reduction),
+                sum: options.precision.reduction, widensOnTheWay: options.device == .cpu),
             groups: groups, buffers: buffers)
         return UnitState(weights, gradient: gradient)
     }

@@ -1,10 +1,13 @@
 public import ApusOptim
 public import ApusShard
+public import ApusTensor
 
 /// What an engine is told once.
 public struct EngineOptions: Sendable {
     public var sharding = ShardingPolicy()
     public var precision = PrecisionPolicy.float32
+    /// Where weights, gradients and states live.
+    public var device = Device.cpu
     public var rule: any UpdateRule = AdamW()
     public var weightDecay = 0.0
     /// Whether norms and biases decay too, which custom spares.

@@ -69,10 +69,12 @@ extension FloatMemory {
 
 extension ProcessGroup {
     /// A flat buffer that this group's ranks can read in place, where that exists.
-    func sharedTensor(_ elementCount: Int, _ dtype: DType) -> Tensor {
-        if worldSize > 1, let buffer = allocateShared(elementCount: elementCount, dtype: dtype) {
+    func sharedTensor(_ elementCount: Int, _ dtype: DType, _ device: Device) -> Tensor {
+        if device == .cpu, worldSize > 1,
+            let buffer = allocateShared(elementCount: elementCount, dtype: dtype)
+        {
             return buffer.tensor([elementCount])
         }
-        return .empty([elementCount], dtype: dtype)
+        return .empty([elementCount], dtype: dtype, device: device)
     }
 }

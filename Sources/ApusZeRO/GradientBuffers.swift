@@ -30,10 +30,7 @@ final class GradientBuffers {
         if let small = free.firstIndex(where: { $0.dtype == dtype }) {
             byteCount -= free.remove(at: small).byteCount
         }
-        let made =
-            device == .cpu
-            ? group.sharedTensor(elementCount, dtype)
-            : Tensor.empty([elementCount], dtype: dtype, device: device)
+        let made = group.sharedTensor(elementCount, dtype, device)
         byteCount += made.byteCount
         return made
     }

@@ -4,8 +4,10 @@ internal import ApusShard
 
 /// The groups of ranks that an engine talks to.
 struct RankGroups {
-    /// All ranks.
+    /// All ranks, for numbers in host memory.
     let world: any ProcessGroup
+    /// All ranks, for tensors where the engine has them.
+    let data: any ProcessGroup
     /// Those that share one copy of what is sharded.
     let shard: any ProcessGroup
     /// Those that hold the same shard as this rank in the other copies.
@@ -14,7 +16,9 @@ struct RankGroups {
     let shardMembers: [Int]
 
     /// - Throws: `EngineError` when the groups do not fill the world; `CommError`
-    init(_ world: any ProcessGroup, policy: ShardingPolicy) throws {
+    init(
+        _ world: any ProcessGroup, data: any ProcessGroup, policy: ShardingPolicy
+    ) throws {
         let size = policy.strategy == .none ? world.worldSize : policy.groupSize
         guard let mesh = DeviceMesh.sharding(worldSize: world.worldSize, groupSize: size) else {
             throw EngineError(
@@ -23,10 +27,18 @@ struct RankGroups {
                 remedy: "choose a group size that divides the number of ranks, or none")
         }
         self.world = world
+        self.data = data
         shardMembers = mesh.ranks(along: "shard", of: world.rank)
-        shard = try Self.group(shardMembers, in: world, kind: "shard")
+        shard = try Self.group(shardMembers, in: data, kind: "shard")
         replica = try Self.group(
-            mesh.ranks(along: "replica", of: world.rank), in: world, kind: "replica")
+            mesh.ranks(along: "replica", of: world.rank), in: data, kind: "replica")
+    }
+
+    /// Each of them once.
+    var all: [any ProcessGroup] {
+        [data, shard, replica].reduce(into: [world]) { groups, group in
+            if !groups.contains(where: { $0 === group }) { groups.append(group) }
+        }
     }
 
     private static func group(

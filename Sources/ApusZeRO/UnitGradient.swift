@@ -21,10 +21,13 @@ final class UnitGradient {
         let fresh: DType
         /// Where several add up before they travel.
         let sum: DType
+        /// Whether the group adds up narrow gradients in fp32.
+        let widensOnTheWay: Bool
 
         /// Gradients that travel as they are need no more bytes than they have.
         func travelling(addingUp: Bool) -> DType {
-            addingUp || fresh.byteCount > sum.byteCount ? sum : fresh
+            let isNarrow = fresh.byteCount <= sum.byteCount && widensOnTheWay
+            return addingUp || !isNarrow ? sum : fresh
         }
     }
 
@@ -114,17 +117,25 @@ final class UnitGradient {
         let flat = completeFlat()
         switch kept {
         case .whole:
-            guard groups.world.worldSize > 1 else { return }
-            reducing = try groups.world.startAllReduce(flat, label: layout.name)
+            guard groups.data.worldSize > 1 else { return }
+            reducing = try groups.data.startAllReduce(flat, label: layout.name)
             isReducing = true
         case .shard:
             let count = layout.elementCount / layout.shardCount
-            let target =
-                shardIsFilled ? Tensor.empty([count], device: flat.device) : ownShard(count)
-            received = shardIsFilled ? target : nil
+            let target = received(count, like: flat) ?? ownShard(count)
             reducing = try groups.shard.startReduceScatter(flat, into: target, label: layout.name)
             isReducing = true
         }
+    }
+
+    /// Memory for a reduction that cannot arrive at the shard itself; nil where it can.
+    private func received(_ count: Int, like flat: Tensor) -> Tensor? {
+        let isWidened = flat.dtype == .float32 || dtypes.widensOnTheWay
+        if shardIsFilled || !isWidened {
+            received = .empty(
+                [count], dtype: isWidened ? .float32 : flat.dtype, device: flat.device)
+        }
+        return received
     }
 
     /// Returns when the reduction that was started has arrived at the shard.
@@ -135,7 +146,10 @@ final class UnitGradient {
         guard case .shard = kept else { return }
         if let flat = flat.take() { buffers.giveBack(flat) }
         forgetCollected()
-        if let received = received.take() { shard?.add(received) }
+        if let received = received.take() {
+            let shard = ownShard(received.elementCount)
+            if shardIsFilled { shard.add(received) } else { shard.assign(received) }
+        }
         shardIsFilled = true
     }
 

@@ -24,7 +24,7 @@ final class UnitOptimizer {
         self.rule = rule
         runs = weights.layout.decayRuns(in: weights.ownRange).map { run in
             let states = rule.states(forShape: [run.range.count]).map {
-                Tensor.zeros([$0.count], dtype: moment)
+                Tensor.zeros([$0.count], dtype: moment, device: weights.own.device)
             }
             return Run(range: run.range, decays: run.decays, states: states)
         }
@@ -75,6 +75,10 @@ private struct Tile {
     private static let width = 16_384
 
     func update(_ hyper: HyperParameters) {
+        guard weights.isOnHost else {
+            updateOnDevice(hyper)
+            return
+        }
         guard weights.dtype != .float32 || states.contains(where: { $0.dtype != .float32 }) else {
             let slice = UpdateSlice(
                 weights: weights.flatMemory, gradient: gradient.flatMemory,
@@ -84,6 +88,25 @@ private struct Tile {
         }
         for start in stride(from: 0, to: weights.elementCount, by: Self.width) {
             updateWidened(start..<min(start + Self.width, weights.elementCount), hyper)
+        }
+    }
+
+    /// AdamW has a form in tensor operations; other rules see host memory only.
+    private func updateOnDevice(_ hyper: HyperParameters) {
+        guard let rule = rule as? AdamW else {
+            let host = Tile(
+                rule: rule, weights: weights.onHost, gradient: gradient.onHost,
+                rounded: rounded?.onHost, states: states.map(\.onHost))
+            host.update(hyper)
+            weights.assign(host.weights)
+            if let rounded, let made = host.rounded { rounded.assign(made) }
+            for (state, made) in zip(states, host.states) { state.assign(made) }
+            return
+        }
+        withoutGradient {
+            rule.updateTensors(
+                weights: weights, gradient: gradient, first: states[0], second: states[1], hyper)
+            rounded?.copyInPlace(from: weights)
         }
     }
 
@@ -125,4 +148,9 @@ extension FloatMemory {
     fileprivate var pointer: UnsafeMutablePointer<Float> {
         start.assumingMemoryBound(to: Float.self)
     }
+}
+
+extension Tensor {
+    /// The same elements in host memory.
+    fileprivate var onHost: Tensor { to(device: .cpu) }
 }

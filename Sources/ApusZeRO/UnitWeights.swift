@@ -26,9 +26,10 @@ final class UnitWeights {
     private var gathering: Work?
 
     init(
-        _ layout: UnitLayout, precision: PrecisionPolicy, strategy: ShardingStrategy,
-        group: any ProcessGroup
+        _ layout: UnitLayout, options: EngineOptions, group: any ProcessGroup
     ) {
+        let (precision, strategy) = (options.precision, options.sharding.strategy)
+        let device = options.device
         self.layout = layout
         self.strategy = strategy
         self.group = group
@@ -38,15 +39,15 @@ final class UnitWeights {
         let isShared = strategy.shardsParameters || (strategy != .none && layout.isTrainable)
         ownRange = isShared ? shard : 0..<layout.elementCount
         if strategy.shardsParameters {
-            flat = .empty([layout.elementCount], dtype: dtype)
-            own = group.sharedTensor(ownRange.count, dtype)
+            flat = .empty([layout.elementCount], dtype: dtype, device: device)
+            own = group.sharedTensor(ownRange.count, dtype, device)
             own.clear()
         } else {
-            flat = .zeros([layout.elementCount], dtype: dtype)
+            flat = .zeros([layout.elementCount], dtype: dtype, device: device)
             own = flat.part(ownRange)
         }
         let hasMasters = layout.isTrainable && dtype != .float32 && precision.master == .float32
-        masters = hasMasters ? .zeros([ownRange.count]) : nil
+        masters = hasMasters ? .zeros([ownRange.count], device: device) : nil
         let (flat, isTrainable) = (flat, layout.isTrainable)
         parameters = layout.slots.map { slot in
             flat.storageView(offset: slot.range.lowerBound, shape: slot.spec.shape)

@@ -72,13 +72,16 @@ final class WholeParameterOptimizer {
             var hyper = hyperParameters
             hyper.weightDecay = place.spec.decays ? weightDecay : 0
             let kept = whole.part(place.range)
-            let wide = kept.dtype == .float32 ? kept : kept.to(.float32)
+            // Rules see fp32 in host memory.
+            let isSeen = kept.dtype == .float32 && kept.isOnHost
+            let wide = isSeen ? kept : kept.to(.float32).to(device: .cpu)
+            let gradient = gradient.part(place.range).to(device: .cpu)
             let slice = UpdateSlice(
-                weights: wide.flatMemory, gradient: gradient.part(place.range).flatMemory,
+                weights: wide.flatMemory, gradient: gradient.flatMemory,
                 states: owned.states.map { $0.flatMemory.floats.baseAddress! },
                 shape: rule.shape(of: place.spec))
             rule.update(slice, hyper)
-            if kept.dtype != .float32 { kept.assign(wide) }
+            if !isSeen { kept.assign(wide) }
         }
     }
 
@@ -90,7 +93,9 @@ final class WholeParameterOptimizer {
         guard let index = kinds.firstIndex(where: { $0.name == name }) else { return nil }
         let own = owned.first { $0.slot == slot }?.states[index]
         guard weights.isShared else { return own?.reshape(kinds[index].shape) }
-        let whole = own?.clone() ?? .zeros([kinds[index].count])
+        let device = weights.own.device
+        let whole =
+            own?.clone().to(device: device) ?? .zeros([kinds[index].count], device: device)
         try group.allReduce(whole, label: spec.name)
         return whole.reshape(kinds[index].shape)
     }
