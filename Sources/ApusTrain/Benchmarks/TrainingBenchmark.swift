@@ -97,7 +97,9 @@ public struct TrainingBenchmark {
         engine.decaysEverything = true
         engine.sharding = options.sharding
         engine.maximumGradientNorm = 1
-        let trained = try TrainedModel(family.makeModel(), options: engine, group: group)
+        let place = try ComputeDevice.current(beside: group)
+        let trained = try TrainedModel(
+            family.makeModel(), options: engine, group: group, on: place)
         if let source {
             _ = try trained.load(from: source)
         } else {
@@ -130,7 +132,8 @@ public struct TrainingBenchmark {
             gradientScale: 1 / Double(predicted * group.worldSize))
         var total = 0.0
         for microStep in 0..<options.accumulation {
-            let tokens = tokens(step * options.accumulation + microStep)
+            let tokens = tokens(
+                step * options.accumulation + microStep, on: trained.engine.options.device)
             let loss = try Trace.shared.span("micro-batch", .forward) {
                 try trained.engine.computing {
                     trained.model.lossSum(
@@ -145,11 +148,11 @@ public struct TrainingBenchmark {
     }
 
     /// This rank's sequence of a micro-step, counted over all steps.
-    private func tokens(_ microStep: Int) -> Tensor {
+    private func tokens(_ microStep: Int, on device: Device) -> Tensor {
         let ids = MadeUpTokens.sequence(
             microStep * group.worldSize + group.rank, length: options.sequence,
             vocabulary: options.vocabulary)
-        return Tensor(ids, shape: [1, options.sequence])
+        return Tensor(ids, shape: [1, options.sequence]).to(device: device)
     }
 
     private func secondsSince1970() -> Double {

@@ -62,7 +62,8 @@ public final class TrainingRun {
         Generator.seedAll(
             SplitMix64.mix(UInt64(bitPattern: Int64(recipe.output.seed))) &+ UInt64(group.rank))
         let trained = try catchingTensorErrors {
-            try TrainedModel(model, options: recipe.engineOptions, group: group)
+            let place = try ComputeDevice.current(beside: group)
+            return try TrainedModel(model, options: recipe.engineOptions, group: group, on: place)
         }
         if !loads {
             // Nothing of them would stay.

@@ -19,15 +19,19 @@ public final class TrainedModel {
     /// Declares the model's parameters to an engine and lets the model compute with the engine's
     /// tensors. Values come with ``load(from:)`` or ``initialize(seed:)``.
     ///
+    /// - place: where to compute; nil: on the host
     /// - Throws: `EngineError`, `CommError`
     public init(
-        _ model: any LanguageModel, options: EngineOptions, group: any ProcessGroup
+        _ model: any LanguageModel, options: EngineOptions, group: any ProcessGroup,
+        on place: ComputeDevice? = nil
     ) throws {
+        var options = options
+        options.device = place?.device ?? .cpu
         self.model = model
         let store = model.store
         engine = try Engine(
             specs: store.parameters.map(\.spec), unitNames: store.units.map(\.name),
-            options: options, group: group)
+            options: options, group: group, deviceGroup: place?.group)
         for (index, parameter) in store.parameters.enumerated() {
             parameter.value = engine.tensor(ofParameter: index)
         }
@@ -86,14 +90,17 @@ public final class TrainedModel {
     /// The sum of token losses of a micro-batch.
     public func lossSum(_ batch: MicroBatch, isTraining: Bool) -> Tensor {
         let shape = [batch.rows, batch.length]
-        func tensor(_ values: [Int32]) -> Tensor { Tensor(values, shape: shape).to(.int64) }
+        let device = engine.options.device
+        func tensor(_ values: [Int32]) -> Tensor {
+            Tensor(values, shape: shape).to(.int64, device: device)
+        }
         var context = SequenceContext(isTraining: isTraining)
         context.embeddingNoise = embeddingNoise
         if batch.isPacked {
             context.positions = tensor(batch.positions)
             context.documents = tensor(batch.documents)
         }
-        let weights = batch.lossWeights.map { Tensor($0, shape: shape) }
+        let weights = batch.lossWeights.map { Tensor($0, shape: shape).to(device: device) }
         return model.lossSum(
             tokens: tensor(batch.inputIDs), labels: tensor(batch.labels), context,
             weights: isTraining ? weights : nil, options: isTraining ? lossOptions : .plain)
