@@ -129,7 +129,7 @@ public final class Engine {
         isFirst = true
         for unit in units { unit.gradient?.beginWindow() }
         try execute(gathers.handle(.beginWindow))
-        if !options.sharding.strategy.shardsParameters { try finishGathers() }
+        try finishGathers()
     }
 
     /// Runs a computation over the parameters.
@@ -277,9 +277,10 @@ public final class Engine {
     /// After all of them were.
     func weightsDidChange() throws {
         for unit in buffersOfUnit.indices { try spread(unit) }
-        if !options.sharding.strategy.shardsParameters { try finishGathers() }
+        try finishGathers()
     }
 
+    /// Waits for updates that spread; gathers of sharded parameters are the planner's.
     private func finishGathers() throws(CommError) {
         guard !options.sharding.strategy.shardsParameters else { return }
         for unit in units { try unit.weights.finishGather() }

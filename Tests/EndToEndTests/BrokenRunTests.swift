@@ -27,7 +27,9 @@ import Testing
         #expect(events.contains("\"interrupted\": true"))
         // What it saved is complete.
         let steps = try run.metrics().count
-        let further = try run.train("--set max_steps=1 --set base_model=\(run.path)/out")
+        let elsewhere = "--set output_dir=\(run.path)/further"
+        let further = try run.train(
+            "--set max_steps=1 --set base_model=\(run.path)/out \(elsewhere)")
         #expect(further.exitCode == 0, "after \(steps) steps: \(further.output)")
     }
 
@@ -77,8 +79,12 @@ struct FullDiskTests {
 
     /// Not even the log can say it: the event stream does.
     @Test func aFullDiskHidesNoMessage() throws {
+        // Room for the recipe, and nothing else.
+        let whole = try TinyRun()
+        #expect(try whole.train("--ranks 2").exitCode == 0)
+        let pages = try whole.text("out/resolved.json").utf8.count / 4096 + 1
         let run = try TinyRun()
-        let result = try train(run, diskOf: "4k")
+        let result = try train(run, diskOf: "\(4 * pages)k")
         #expect(result.exitCode == 1)
         #expect(result.output.contains("rank 0 reported:"), "\(result.output)")
         #expect(result.output.contains("    | \(run.path)/out: the trained model needs 78 kB"))
