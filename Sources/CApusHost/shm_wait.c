@@ -13,7 +13,9 @@
 #include <sys/syscall.h>
 #endif
 
-enum { SPIN_LEAST = 16, SPIN_MOST = 2048 };
+enum { SPIN_LEAST = 16, SPIN_MOST = 4096 };
+// A wait that took less would have been met by a longer spin; waking a sleeper costs about as much.
+static const uint64_t WORTH_SPINNING_NS = 150 * 1000;
 static const uint64_t LOOK_AROUND_NS = 20 * 1000 * 1000;
 
 uint64_t now_ns(void) {
@@ -65,20 +67,23 @@ static bool reached(const _Atomic uint64_t *counter, uint64_t value) {
     return atomic_load_explicit(counter, memory_order_acquire) >= value;
 }
 
-// A spin that paid is tried longer next time, one that did not is tried shorter: with more ranks
-// than cores it soon costs nothing.
-static bool spin_for(struct apus_shm_group *group, const _Atomic uint64_t *counter,
+static bool spin_for(const struct apus_shm_group *group, const _Atomic uint64_t *counter,
                      uint64_t value) {
-    uint32_t limit = group->spin;
-    for (uint32_t i = 0; i < limit; i++) {
+    for (uint32_t i = 0; i < group->spin; i++) {
         relax();
-        if (reached(counter, value)) {
-            if (group->spin < SPIN_MOST) group->spin *= 2;
-            return true;
-        }
+        if (reached(counter, value)) return true;
     }
-    if (group->spin > SPIN_LEAST) group->spin /= 2;
     return false;
+}
+
+// After a short sleep the next spin is longer, after a long one shorter: with more ranks than cores
+// it soon costs nothing, and with a core for each, chunks are handed over without the system.
+static void learn(struct apus_shm_group *group, uint64_t slept_ns) {
+    if (slept_ns < WORTH_SPINNING_NS) {
+        if (group->spin < SPIN_MOST) group->spin *= 2;
+    } else if (group->spin > SPIN_LEAST) {
+        group->spin /= 2;
+    }
 }
 
 apus_shm_status end_group(struct apus_shm_group *group, apus_shm_status status, int32_t culprit,
@@ -119,6 +124,7 @@ apus_shm_status wait_for(struct apus_shm_group *group, int32_t rank, _Atomic uin
     if (reached(counter, value) || spin_for(group, counter, value)) return APUS_SHM_OK;
     member *peer = &group->members[rank];
     apus_shm_status status = APUS_SHM_OK;
+    uint64_t began = now_ns();
     atomic_fetch_add(&peer->waiters, 1);
     while (status == APUS_SHM_OK) {
         uint32_t bell = atomic_load(&peer->bell);
@@ -128,6 +134,7 @@ apus_shm_status wait_for(struct apus_shm_group *group, int32_t rank, _Atomic uin
             futex_wait(&peer->bell, bell, LOOK_AROUND_NS);
     }
     atomic_fetch_sub(&peer->waiters, 1);
+    learn(group, now_ns() - began);
     return status;
 }
 
