@@ -172,7 +172,8 @@ def main():
                 deepspeed_rank, (stage, precision, is_special, scratch), nprocs=2)
             if stage > 0:
                 expect_sharded(scratch, is_special)
-            (pathlib.Path(scratch) / "zero_to_fp32.py").unlink(missing_ok=True)
+            for script in ("zero_to_fp32.py", "zero_to_torch.py"):
+                (pathlib.Path(scratch) / script).unlink(missing_ok=True)
             shutil.copytree(scratch, OUT / f"deepspeed-{stage}-{precision}")
     make_accelerate(OUT / "accelerate")
 
