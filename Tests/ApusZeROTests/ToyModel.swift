@@ -167,8 +167,8 @@ struct ToyRun: Sendable {
             toy.shape.recomputes = recomputes
             var random = SplitMix64(seed: 5)
             let steps = try (0..<steps).map { _ in
-                // 12 rows of 4 tokens, whatever the split.
-                let rows = (0..<12).map { _ in
+                // 48 rows of 4 tokens, whatever the split.
+                let rows = (0..<48).map { _ in
                     (0..<4).map { _ in Int.random(in: 0..<ToyModel.vocabulary, using: &random) }
                 }
                 let each = rows.count / ranks
@@ -177,7 +177,7 @@ struct ToyRun: Sendable {
                     own.prefix((index + 1) * each / accumulation)
                         .dropFirst(index * each / accumulation).flatMap { $0 }
                 }
-                return try toy.step(batches, tokens: 48)
+                return try toy.step(batches, tokens: 192)
             }
             return Result(steps: steps, values: try toy.values())
         }
