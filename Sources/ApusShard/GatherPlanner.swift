@@ -54,8 +54,6 @@ public struct GatherPlanner: Sendable {
         keepsGathered = keepsGatheredInWindow
     }
 
-    public func residency(_ unit: Int) -> Residency { units[unit].residency }
-
     /// Bytes that are gathered or arriving while nobody uses them.
     public var idleBytes: Int { units.reduce(0) { $0 + ($1.isIdle ? $1.byteCount : 0) } }
 

@@ -24,12 +24,6 @@ public enum ShardingStrategy: String, Sendable, Hashable, CaseIterable {
         }
     }
 
-    public init?(stage: Int) {
-        guard let strategy = Self.allCases.first(where: { $0.stage == stage }) else { return nil }
-        self = strategy
-    }
-
-    public var shardsOptimizerState: Bool { self != .none }
     public var shardsGradients: Bool { stage >= 2 }
     public var shardsParameters: Bool { self == .parameters }
 }

@@ -85,7 +85,7 @@ extension Engine {
             }
             for slot in unit.layout.slots { isTrained[slot.parameter] = true }
         }
-        let told = try group.told(squares, label: "gradient norms")
+        let told = try group.gathered(squares, label: "gradient norms")
         var norms: [Int: Double] = [:]
         for parameter in squares.indices where isTrained[parameter] {
             let sum = groups.shardMembers.reduce(0) { $0 + told[$1][parameter] }
@@ -138,7 +138,7 @@ extension Engine {
 
     private func checkAgreement(_ parameters: [Int], _ changed: [Tensor]) throws {
         let own = changed.map { Double(fingerprint($0) >> 12) }
-        let told = try group.told(own, label: "changed parameters")
+        let told = try group.gathered(own, label: "changed parameters")
         for (index, parameter) in parameters.enumerated() {
             guard let other = told.firstIndex(where: { $0[index] != told[0][index] }) else {
                 continue

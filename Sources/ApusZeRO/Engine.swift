@@ -207,7 +207,7 @@ public final class Engine {
         learningRate: Double, sharing numbers: [Double]
     ) throws -> (outcome: StepOutcome, shared: [[Double]]) {
         let squares = try reducedSquares()
-        let told = try group.told([squares] + numbers, label: "gradient norm")
+        let told = try group.gathered([squares] + numbers, label: "gradient norm")
         let shared = told.map { Array($0.dropFirst()) }
         // By rank: the order of adding is the same everywhere.
         let sum = groups.shardMembers.reduce(0) { $0 + told[$1][0] }
@@ -468,16 +468,5 @@ extension ModelLayout {
         let owners = parameterOwners(
             elementCounts: slots.map(\.spec.elementCount), rankCount: rankCount)
         return Dictionary(uniqueKeysWithValues: zip(slots.map(\.parameter), owners))
-    }
-}
-
-extension ProcessGroup {
-    /// A few numbers of every rank, by rank.
-    func told(_ own: [Double], label: String) throws(CommError) -> [[Double]] {
-        let input = own.withUnsafeBytes { Tensor(copying: $0, shape: [own.count], dtype: .float64) }
-        let output = Tensor.empty([worldSize, own.count], dtype: .float64)
-        try allGather(input, into: output, label: label)
-        let numbers = output.doubles()
-        return (0..<worldSize).map { Array(numbers[$0 * own.count..<($0 + 1) * own.count]) }
     }
 }

@@ -43,7 +43,6 @@ final class UnitGradient {
     private var shard: Tensor?
     private var shardIsFilled = false
     private var reducing: Work?
-    private(set) var isReducing = false
     /// Receives a reduction that is then added to `shard`.
     private var received: Tensor?
     private var replicating: Work?
@@ -61,7 +60,6 @@ final class UnitGradient {
         self.buffers = buffers
         hasGradient = Array(repeating: false, count: layout.slots.count)
     }
-
 
     /// The dtype of the flat buffer.
     private var dtype: DType {
@@ -119,12 +117,10 @@ final class UnitGradient {
         case .whole:
             guard groups.data.worldSize > 1 else { return }
             reducing = try groups.data.startAllReduce(flat, label: layout.name)
-            isReducing = true
         case .shard:
             let count = layout.elementCount / layout.shardCount
             let target = received(count, like: flat) ?? ownShard(count)
             reducing = try groups.shard.startReduceScatter(flat, into: target, label: layout.name)
-            isReducing = true
         }
     }
 
@@ -141,7 +137,6 @@ final class UnitGradient {
     /// Returns when the reduction that was started has arrived at the shard.
     func finishReduction() throws(CommError) {
         guard let work = reducing.take() else { return }
-        isReducing = false
         try work.wait()
         guard case .shard = kept else { return }
         if let flat = flat.take() { buffers.giveBack(flat) }

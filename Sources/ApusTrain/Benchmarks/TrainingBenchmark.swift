@@ -58,7 +58,7 @@ public struct TrainingBenchmark {
             losses.append(try mean(loss))
         }
         let peak = HostMemoryFigures.current?.peakResidentBytes ?? 0
-        let memory = try group.gathered([Double(peak)]).map { $0[0] }
+        let memory = try group.gathered([Double(peak)], label: "peak memory").map { $0[0] }
         let steady = seconds.count > 3 ? Array(seconds.dropFirst(3)) : seconds
         let median = steady.sorted()[steady.count / 2]
         return [
@@ -83,7 +83,7 @@ public struct TrainingBenchmark {
     }
 
     private func mean(_ loss: Double) throws -> Double {
-        let all = try group.gathered([loss])
+        let all = try group.gathered([loss], label: "loss")
         return all.reduce(0) { $0 + $1[0] } / Double(all.count)
     }
 

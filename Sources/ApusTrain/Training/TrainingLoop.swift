@@ -156,20 +156,9 @@ public struct Evaluator {
                 withoutGradient { trained.lossSum(batch, isTraining: false).item() }
             }
         }
-        let sums = try trained.engine.group.gathered([sum])
+        let sums = try trained.engine.group.gathered([sum], label: "held-out loss")
         let total = sums.reduce(0) { $0 + $1[0] }
         return total / Double(max(batches.trainedTokenCount, 1))
-    }
-}
-
-extension ProcessGroup {
-    /// A few numbers of every rank, by rank.
-    func gathered(_ own: [Double]) throws(CommError) -> [[Double]] {
-        let input = own.withUnsafeBytes { Tensor(copying: $0, shape: [own.count], dtype: .float64) }
-        let output = Tensor.empty([worldSize, own.count], dtype: .float64)
-        try allGather(input, into: output, label: "step report")
-        let numbers = output.doubles()
-        return (0..<worldSize).map { Array(numbers[$0 * own.count..<($0 + 1) * own.count]) }
     }
 }
 
