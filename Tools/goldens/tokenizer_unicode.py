@@ -161,11 +161,37 @@ def category_tables():
     )
 
 
+def script_runs():
+    """Runs of scalars of one script, each with a number for it, as `UnicodeScripts` tells them apart."""
+    split = pre_tokenizers.UnicodeScripts()
+
+    def count(text):
+        return len(split.pre_tokenize_str(text))
+
+    first, runs = [], []
+    for scalar in SCALARS:
+        # What has no script joins every other one.
+        if count(f"a{chr(scalar)}я{chr(scalar)}一{chr(scalar)}") == 3:
+            continue
+        continues = runs and runs[-1][1] == scalar - 1
+        if continues and count(chr(scalar - 1) + chr(scalar)) == 1:
+            runs[-1][1] = scalar
+            continue
+        number = next((n for n, c in enumerate(first) if count(chr(c) + chr(scalar)) == 1), len(first))
+        if number == len(first):
+            first.append(scalar)
+        runs.append([scalar, scalar, number])
+    return ";".join(f"{number}={low:x}-{high:x}" for low, high, number in runs)
+
+
 def script_table():
     parts = [name + ":" + ranges(members(r"\p{%s}" % name)) + ";" for name in SCRIPTS]
     write(
-        "ScriptTable.swift", "ScriptTable", "The scripts that split patterns name.",
-        [literal("text", "`Name:ranges;` for each script, in hexadecimal.", "".join(parts))],
+        "ScriptTable.swift", "ScriptTable", "The scripts that split patterns name, and those at which text is cut.",
+        [
+            literal("text", "`Name:ranges;` for each script, in hexadecimal.", "".join(parts)),
+            literal("runs", "`number=range;` for `UnicodeScripts`, in order; what is missing has no script.", script_runs()),
+        ],
     )
 
 

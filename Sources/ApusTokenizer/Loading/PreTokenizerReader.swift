@@ -24,6 +24,7 @@ enum PreTokenizerReader {
         "Punctuation": ["behavior"],
         "Sequence": ["pretokenizers"],
         "Split": ["pattern", "behavior", "invert"],
+        "UnicodeScripts": [],
         "Whitespace": [],
         "WhitespaceSplit": [],
     ]
@@ -87,6 +88,8 @@ enum PreTokenizerReader {
         case "Punctuation":
             let behavior = try node.member("behavior").map(behavior) ?? .isolated
             return [CharacterSplitStage.punctuation(behavior)]
+        case "UnicodeScripts":
+            return [ScriptSplitStage()]
         case "Whitespace":
             return [WordSplitStage()]
         case "WhitespaceSplit":
