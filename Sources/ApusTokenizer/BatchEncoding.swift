@@ -24,6 +24,17 @@ extension Tokenizer {
         }
     }
 
+    /// Many pairs of texts, each as one input; in the order of the pairs.
+    ///
+    /// - Parameter threadCount: at least 1; more than the machine has cores gains nothing.
+    public func encodePairBatch(
+        _ pairs: [(first: String, second: String)], addSpecialTokens: Bool = true, threadCount: Int
+    ) -> [Encoding] {
+        BatchWork.map(pairs, threadCount: threadCount) {
+            encodePair($0.first, $0.second, addSpecialTokens: addSpecialTokens)
+        }
+    }
+
     /// The texts of many lists of token ids; in their order.
     ///
     /// - Parameter threadCount: at least 1; more than the machine has cores gains nothing.

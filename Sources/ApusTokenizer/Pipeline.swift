@@ -9,8 +9,12 @@ struct Pipeline: Sendable {
     var decoder: TokenDecoder
     var spelling: TokenSpelling
 
-    /// For a byte-level decoder; see ``prepareDecoding()``.
+    /// For a byte-level decoder; see ``prepare()``.
     private(set) var tokenBytes = TokenBytes([])
+    /// By id, for a post-processor that trims offsets.
+    private(set) var spaceEdges: [SpaceEdges] = []
+    /// Whether ids alone depend on where in the caller's text rewritten text stood.
+    private(set) var idsNeedSource = false
 
     private(set) var addedTokens: [AddedToken] = []
     private var addedByID: [Int32: AddedToken] = [:]
@@ -44,9 +48,12 @@ struct Pipeline: Sendable {
     }
 
     /// Call when all tokens are in place.
-    mutating func prepareDecoding() {
-        guard case .byteLevel = decoder else { return }
-        tokenBytes = TokenBytes((0..<Int32(idLimit)).lazy.map(bytes))
+    mutating func prepare() {
+        // What the first stage reads, none has rewritten.
+        idsNeedSource = (normalizers + splitters).dropFirst().contains { $0.readsSource }
+        let ids = 0..<Int32(idLimit)
+        if case .byteLevel = decoder { tokenBytes = TokenBytes(ids.lazy.map(bytes)) }
+        if postProcessor.trim != nil { spaceEdges = ids.map(spaceEdges) }
     }
 
     var idLimit: Int {
@@ -70,7 +77,7 @@ extension Pipeline {
         of source: [UInt8], addSpecialTokens: Bool, with encoder: any PieceEncoder
     ) -> [Int32] {
         var run = TokenRun()
-        forEachPart(of: source) { part in
+        forEachPart(of: source, tracksSource: idsNeedSource) { part in
             switch part {
             case .added(let id, _): run.append(id, from: 0, to: 0)
             case .text(let text):
@@ -84,22 +91,16 @@ extension Pipeline {
         return addSpecialTokens ? postProcessor.wrap(run.ids) : run.ids
     }
 
-    /// The tokens of a text before the post-processor; see ``finish(_:of:addSpecialTokens:)``.
+    /// The tokens of a text before the post-processor; see ``trim(_:of:)``.
     func rawEncoding(of source: [UInt8], with encoder: any PieceEncoder) -> Encoding {
         var encoding = Encoding()
-        forEachPart(of: source) { part in
+        forEachPart(of: source, tracksSource: true) { part in
             switch part {
             case .added(let id, let range): encoding.append(id, range)
             case .text(let text): append(text, to: &encoding, with: encoder)
             }
         }
         return encoding
-    }
-
-    func finish(_ raw: Encoding, of source: [UInt8], addSpecialTokens: Bool) -> Encoding {
-        var encoding = raw
-        trimOffsets(&encoding, of: source)
-        return addSpecialTokens ? postProcessor.wrap(encoding) : encoding
     }
 
     private func append(
@@ -124,13 +125,16 @@ extension Pipeline {
         case text(PreparedText)
     }
 
-    private func forEachPart(of source: [UInt8], _ body: (Part) -> Void) {
+    private func forEachPart(
+        of source: [UInt8], tracksSource: Bool, _ body: (Part) -> Void
+    ) {
         for part in plainMatcher.split(source, 0..<source.count) {
             switch part {
             case .token(let id, let range):
                 body(.added(id, range))
             case .text(let segment):
-                var text = PreparedText(source: source, segment: segment)
+                var text = PreparedText(
+                    source: source, segment: segment, tracksSource: tracksSource)
                 for stage in normalizers { stage.apply(to: &text) }
                 forEachNormalizedPart(of: text, body)
             }

@@ -16,7 +16,7 @@ public struct Tokenizer: Sendable {
 
     init(pipeline: Pipeline, configuration: TokenizerConfiguration, files: TokenizerFiles) {
         var pipeline = pipeline
-        pipeline.prepareDecoding()
+        pipeline.prepare()
         self.pipeline = pipeline
         self.configuration = configuration
         self.files = files
@@ -53,8 +53,8 @@ public struct Tokenizer: Sendable {
     /// The token ids of `text` and where in it each token stands.
     public func encodeWithOffsets(_ text: String, addSpecialTokens: Bool = true) -> Encoding {
         let source = Array(text.utf8)
-        return pipeline.finish(
-            rawEncoding(of: source), of: source, addSpecialTokens: addSpecialTokens)
+        let trimmed = pipeline.trim(rawEncoding(of: source), of: source)
+        return pipeline.postProcessor.wrap([trimmed], addSpecialTokens: addSpecialTokens)
     }
 
     func rawEncoding(of source: [UInt8]) -> Encoding {
@@ -70,8 +70,13 @@ public struct Tokenizer: Sendable {
 /// Token ids and the part of the text that each stands for.
 public struct Encoding: Sendable, Hashable {
     public var ids: [Int32] = []
-    /// Ranges of the text's UTF-8 bytes; empty for tokens that were added around it.
+    /// Ranges of the UTF-8 bytes of the text that the token is of; empty for tokens that were added
+    /// around it.
     public var offsets: [Range<Int>] = []
+    /// By which models that read pairs tell the texts apart: `token_type_ids`.
+    public var typeIDs: [Int32] = []
+    /// The tokens of the text, or of each of two.
+    public var texts: [Range<Int>] = []
 
     public init() {}
 

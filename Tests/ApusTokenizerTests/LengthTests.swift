@@ -21,7 +21,7 @@ struct LengthTests {
             var first: [Encoding] = []
             for item in cases {
                 let text = try required(item["text"]?.stringValue)
-                let windows = tokenizer.encodeWindows(text, truncation: truncation)
+                let windows = try tokenizer.encodeWindows(text, truncation: truncation)
                 let expected = try required(item["windows"]?.arrayValue).map { try ids($0) }
                 #expect(windows.map(\.ids) == expected, "\(truncation) \(text)")
                 let offsets = try required(item["offsets"]?.arrayValue).map { window in

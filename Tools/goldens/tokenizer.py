@@ -298,6 +298,7 @@ def split_cases(texts):
         pre_tokenizers.Punctuation("contiguous"), pre_tokenizers.Punctuation(), pre_tokenizers.Whitespace(),
         pre_tokenizers.WhitespaceSplit(), pre_tokenizers.CharDelimiterSplit("e"), pre_tokenizers.Digits(),
         pre_tokenizers.BertPreTokenizer(), pre_tokenizers.FixedLength(3), pre_tokenizers.Split("ab", "merged_with_next"),
+        pre_tokenizers.UnicodeScripts(),
     ]
     for splitter in others:
         pieces = [byte_offsets(t, [o for _, o in splitter.pre_tokenize_str(t)]) for t in texts]
@@ -326,6 +327,7 @@ def single_steps():
         "Punctuation": pre_tokenizers.Punctuation(), "BertPreTokenizer": pre_tokenizers.BertPreTokenizer(),
         "Whitespace": pre_tokenizers.Whitespace(), "WhitespaceSplit": pre_tokenizers.WhitespaceSplit(),
         "Digits": pre_tokenizers.Digits(), "Metaspace": pre_tokenizers.Metaspace(),
+        "UnicodeScripts": pre_tokenizers.UnicodeScripts(),
         "cl100k": pre_tokenizers.Split(Regex(CL100K.replace("DIGITS", r"\p{N}")), "isolated"),
         "o200k": pre_tokenizers.Split(Regex(O200K), "isolated"),
     }.items():
@@ -351,6 +353,78 @@ def windows():
                 cases.append({"text": text, "windows": masked, "offsets": offsets, "padded": encoding.ids})
             file = json.loads(tokenizer.to_str())
             result.append({"kind": name, "truncation": file["truncation"], "padding": file["padding"], "cases": cases})
+    return result
+
+
+def pairs():
+    """Two texts as one input: post-processors, truncation by every strategy, padding. With the tokenizers
+    of the other fixtures, since some cannot be trained alike again."""
+    def template(single, pair):
+        return processors.TemplateProcessing(
+            single=single, pair=pair, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+
+    kinds = [(kind, None) for kind in ("gpt2", "gpt2-prefix", "llama2", "llama3", "bert", "t5", "clip", "words")]
+    kinds += [
+        ("bert", template("$A:0 [SEP]:0 [CLS]:2", "$A:0 [SEP]:0 $B:1 [SEP]:1 [CLS]:2")),
+        ("bert", template("$A:1", "$B:1 [SEP]:1 $A:0")),
+    ]
+    cuts = [
+        ("longest_first", "right", 20, 0), ("longest_first", "left", 21, 3), ("only_second", "right", 30, 2),
+        ("only_first", "left", 30, 0), ("longest_first", "right", 1000, 0),
+    ]
+    texts = [
+        ("The swift sleeps in the air.", " How does it land, then?"), ("", "été"), ("a", ""),
+        ("Ja.", "Der Mauersegler verbringt zehn Monate im Jahr in der Luft."),
+    ]
+    result = []
+    for kind, processor in kinds:
+        fixture = json.loads((FIXTURES / f"{kind}.json").read_text(encoding="utf-8"))
+        tokenizer = Tokenizer.from_str(json.dumps(fixture["tokenizer"]))
+        if processor:
+            tokenizer.post_processor = processor
+        node = {"kind": kind, "texts": texts, "post_processor": json.loads(tokenizer.to_str())["post_processor"]}
+        node["whole"] = [part(tokenizer.encode(*pair), pair) for pair in texts]
+        node["bare"] = [part(tokenizer.encode(*pair, add_special_tokens=False), pair) for pair in texts]
+        node["cuts"] = [cut(tokenizer, texts, *options) for options in cuts]
+        result.append(node)
+    return result
+
+
+def cut(tokenizer, texts, strategy, direction, length, stride):
+    tokenizer.enable_truncation(length, stride=stride, strategy=strategy, direction=direction)
+    inputs, padded = [], []
+    for pair in texts:
+        tokenizer.no_padding()
+        try:
+            encoding = tokenizer.encode(*pair)
+        except BaseException:  # a text that cannot be cut so short, some of them a panic
+            inputs.append(None)
+            padded.append(None)
+            continue
+        # Without a post-processor the reference loses account of which text the later windows are of.
+        known = tokenizer.post_processor is not None
+        windows = [part(encoding, pair)] + [part(e, pair, known) for e in encoding.overflowing]
+        for window in windows:
+            # In later windows the reference forgets the template's types.
+            if not set(window["type_ids"]) <= set(encoding.type_ids):
+                del window["type_ids"]
+        inputs.append(windows)
+        tokenizer.enable_padding(direction=direction, pad_id=7, pad_type_id=5, length=32)
+        encoding = tokenizer.encode(*pair)
+        padded.append({"ids": encoding.ids, "type_ids": encoding.type_ids})
+    tokenizer.enable_padding(direction=direction, pad_id=7, pad_type_id=5, length=32)
+    file = json.loads(tokenizer.to_str())
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return {"truncation": file["truncation"], "padding": file["padding"], "inputs": inputs, "padded": padded}
+
+
+def part(encoding, pair, has_offsets=True):
+    """Ids, types and byte offsets."""
+    result = {"ids": encoding.ids, "type_ids": encoding.type_ids}
+    if has_offsets:
+        tokens = zip(encoding.sequence_ids, encoding.offsets)
+        result["offsets"] = [byte_offsets(pair[text or 0], [offsets])[0] for text, offsets in tokens]
     return result
 
 
@@ -468,6 +542,7 @@ def main():
         for name, step in steps.items()
     ])
     write("windows.json", windows())
+    write("pairs.json", pairs())
     write("training.json", TRAINING.splitlines(keepends=True) * 3)
     write("sentencepiece.json", sentencepiece_vocabulary())
     write("splits.json", split_cases(CASES[:30] + random_texts(20, seed="splits") + ["foo foo. bar", "aab abcbcd aaab b xxy zzy"]))

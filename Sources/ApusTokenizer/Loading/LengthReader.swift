@@ -7,6 +7,13 @@ enum LengthReader {
         var result = Truncation(maximumLength: try node.required("max_length").integer())
         result.stride = try node.member("stride")?.integer() ?? 0
         result.side = try side(node)
+        guard result.stride >= 0 else { throw node.fault("the stride is negative") }
+        if let strategy = node.member("strategy") {
+            guard let known = Truncation.Strategy(rawValue: try strategy.string()) else {
+                throw strategy.fault("\"\(try strategy.string())\" is not known")
+            }
+            result.strategy = known
+        }
         return result
     }
 
@@ -16,6 +23,7 @@ enum LengthReader {
             "strategy", "direction", "pad_to_multiple_of", "pad_id", "pad_type_id", "pad_token",
         ])
         var result = Padding(id: try node.required("pad_id").tokenID())
+        result.typeID = try node.member("pad_type_id")?.tokenID() ?? 0
         result.length = try node.member("strategy")?.member("Fixed")?.integer()
         result.multiple = try node.member("pad_to_multiple_of")?.integer()
         result.side = try side(node)

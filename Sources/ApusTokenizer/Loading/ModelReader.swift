@@ -5,6 +5,8 @@ enum ModelReader {
     struct Result {
         var model: any TokenModel
         var spelling: TokenSpelling
+        /// Cuts text into parts that are short enough to be remembered, changing no token.
+        var splitters: [any TextStage] = []
     }
 
     private static let keys = [
@@ -133,7 +135,11 @@ enum ModelReader {
                 throw element.fault("the token \"\(missing)\" is not in the vocabulary")
             }
         }
-        return Result(model: builder.model(), spelling: builder.spelling)
+        var result = Result(model: builder.model(), spelling: builder.spelling)
+        if builder.keepsWordsApart {
+            result.splitters = [ScannerStage(scanner: WordStartScanner())]
+        }
+        return result
     }
 
     static func vocabulary(_ node: JSONReader) throws(TokenizerError) -> [(String, Int32)] {

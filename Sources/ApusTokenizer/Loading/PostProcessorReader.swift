@@ -19,18 +19,37 @@ enum PostProcessorReader {
     ) throws(TokenizerError) {
         switch try node.type("post-processor", keys: keys) {
         case "Sequence":
+            var surrounding = 0
             for element in try node.required("processors").elements() {
+                if try element.string("type") != "ByteLevel" { surrounding += 1 }
+                guard surrounding < 2 else {
+                    throw element.fault("a second post-processor that adds tokens")
+                }
                 try append(element, to: &processor)
             }
         case "ByteLevel":
             try readTrim(node, into: &processor)
         case "BertProcessing":
-            processor.templates.append(try classifierTemplate(node))
+            let (first, last) = try (tokenID(node, "cls"), tokenID(node, "sep"))
+            processor.template.single = [
+                .tokens([first], typeID: 0), .text(0, typeID: 0), .tokens([last], typeID: 0),
+            ]
+            processor.template.pair =
+                processor.template.single + [.text(1, typeID: 1), .tokens([last], typeID: 1)]
         case "RobertaProcessing":
             try readTrim(node, into: &processor)
-            processor.templates.append(try classifierTemplate(node))
+            let (first, last) = try (tokenID(node, "cls"), tokenID(node, "sep"))
+            processor.template.single = [
+                .tokens([first], typeID: 0), .text(0, typeID: 0), .tokens([last], typeID: 0),
+            ]
+            processor.template.pair = processor.template.single + [
+                .tokens([last], typeID: 0), .text(1, typeID: 0), .tokens([last], typeID: 0),
+            ]
         default:
-            processor.templates.append(try template(node))
+            processor.template.single = try template(node, "single", textCount: 1)
+            if node.member("pair") != nil {
+                processor.template.pair = try template(node, "pair", textCount: 2)
+            }
         }
     }
 
@@ -42,13 +61,6 @@ enum PostProcessorReader {
         processor.trim = .init(keepsPrefixSpace: keepsPrefixSpace)
     }
 
-    /// `[CLS] text [SEP]`
-    private static func classifierTemplate(
-        _ node: JSONReader
-    ) throws(TokenizerError) -> [PostProcessor.Item] {
-        [.tokens([try tokenID(node, "cls")]), .text, .tokens([try tokenID(node, "sep")])]
-    }
-
     /// The id in `["[SEP]", 102]`.
     private static func tokenID(_ node: JSONReader, _ key: String) throws(TokenizerError) -> Int32 {
         let pair = try node.required(key)
@@ -57,26 +69,43 @@ enum PostProcessorReader {
         return try parts[1].tokenID()
     }
 
-    private static func template(_ node: JSONReader) throws(TokenizerError) -> [PostProcessor.Item]
-    {
+    private static func template(
+        _ node: JSONReader, _ key: String, textCount: Int
+    ) throws(TokenizerError) -> [PostProcessor.Item] {
         var items: [PostProcessor.Item] = []
-        for element in try node.required("single").elements() {
+        for element in try node.required(key).elements() {
             try element.expectKeys(["SpecialToken", "Sequence"])
             if let special = element.member("SpecialToken") {
-                let name = try special.string("id")
-                guard let entry = node.member("special_tokens")?.member(name) else {
-                    throw special.fault("the token \"\(name)\" is not among special_tokens")
-                }
-                var ids: [Int32] = []
-                for id in try entry.required("ids").elements() { ids.append(try id.tokenID()) }
-                items.append(.tokens(ids))
-            } else {
-                guard try element.required("Sequence").string("id") == "A" else {
-                    throw element.fault("a template for one text can only name the sequence A")
-                }
-                items.append(.text)
+                let ids = try specialIDs(special, in: node)
+                items.append(.tokens(ids, typeID: try typeID(special)))
+                continue
             }
+            let text = try element.required("Sequence")
+            guard let index = ["A", "B"].firstIndex(of: try text.string("id")), index < textCount
+            else {
+                throw text.fault(
+                    textCount == 1
+                        ? "a template for one text can only name the sequence A"
+                        : "a template for two texts can only name the sequences A and B")
+            }
+            items.append(.text(index, typeID: try typeID(text)))
         }
         return items
+    }
+
+    private static func specialIDs(
+        _ special: JSONReader, in node: JSONReader
+    ) throws(TokenizerError) -> [Int32] {
+        let name = try special.string("id")
+        guard let entry = node.member("special_tokens")?.member(name) else {
+            throw special.fault("the token \"\(name)\" is not among special_tokens")
+        }
+        var ids: [Int32] = []
+        for id in try entry.required("ids").elements() { ids.append(try id.tokenID()) }
+        return ids
+    }
+
+    private static func typeID(_ node: JSONReader) throws(TokenizerError) -> Int32 {
+        try node.member("type_id")?.tokenID() ?? 0
     }
 }

@@ -17,7 +17,7 @@ enum TokenizerFile {
             model: model.model, spelling: model.spelling,
             decoder: try DecoderReader.decoder(root.member("decoder")))
         pipeline.normalizers = normalizers
-        pipeline.splitters = splitting.stages
+        pipeline.splitters = splitting.stages + model.splitters
         pipeline.add(try addedTokens(root.member("added_tokens"), of: pipeline))
         pipeline.postProcessor = try PostProcessorReader.processor(root.member("post_processor"))
         return pipeline

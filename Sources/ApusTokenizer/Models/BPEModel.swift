@@ -31,27 +31,17 @@ struct BPEModel: TokenModel {
     /// A piece that is a token is taken whole, whatever the merges would make of it.
     let takesWholePieces: Bool
 
-    func makeEncoder() -> any PieceEncoder { BPEEncoder(self) }
+    func makeEncoder() -> any PieceEncoder { CachingEncoder(BPEEncoder(self)) }
 }
 
 final class BPEEncoder: PieceEncoder {
     private let model: BPEModel
-    private let cache = WordCache()
     private var symbols = SymbolMerger()
     private var character: [UInt8] = []
 
     init(_ model: BPEModel) { self.model = model }
 
     func encode(_ piece: ByteBuffer, into run: inout TokenRun) {
-        guard piece.count <= WordCache.keyLimit else { return encodeAnew(piece, into: &run) }
-        let hash = ByteHash.hash(piece)
-        if cache.lookUp(piece, hash: hash, into: &run) { return }
-        let first = run.count
-        encodeAnew(piece, into: &run)
-        cache.insert(piece, hash: hash, tokensFrom: first, of: run)
-    }
-
-    private func encodeAnew(_ piece: ByteBuffer, into run: inout TokenRun) {
         if model.takesWholePieces, let id = model.vocabulary.id(of: piece) {
             run.append(id, from: 0, to: piece.count)
             return

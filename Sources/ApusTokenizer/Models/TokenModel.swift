@@ -9,6 +9,23 @@ protocol PieceEncoder: AnyObject {
     func encode(_ piece: ByteBuffer, into run: inout TokenRun)
 }
 
+/// Remembers what an encoder made of short pieces.
+final class CachingEncoder<Base: PieceEncoder>: PieceEncoder {
+    private let base: Base
+    private let cache = WordCache()
+
+    init(_ base: Base) { self.base = base }
+
+    func encode(_ piece: ByteBuffer, into run: inout TokenRun) {
+        guard piece.count <= WordCache.keyLimit else { return base.encode(piece, into: &run) }
+        let hash = ByteHash.hash(piece)
+        if cache.lookUp(piece, hash: hash, into: &run) { return }
+        let first = run.count
+        base.encode(piece, into: &run)
+        cache.insert(piece, hash: hash, tokensFrom: first, of: run)
+    }
+}
+
 /// Tokens, each with the bytes of its piece that it stands for.
 struct TokenRun {
     private(set) var tokens: [Token] = []

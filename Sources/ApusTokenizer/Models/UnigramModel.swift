@@ -28,7 +28,7 @@ struct UnigramModel: TokenModel {
         unknownScore = (scores.min() ?? 0) - 10
     }
 
-    func makeEncoder() -> any PieceEncoder { UnigramEncoder(self) }
+    func makeEncoder() -> any PieceEncoder { CachingEncoder(UnigramEncoder(self)) }
 
     fileprivate struct Step {
         var score = 0.0
@@ -36,28 +36,30 @@ struct UnigramModel: TokenModel {
         var id: Int32 = -1
     }
 
-    /// The best last step to every position of the piece.
-    fileprivate func bestSteps(_ piece: ByteBuffer) -> [Step] {
-        var steps = [Step](repeating: Step(), count: piece.count + 1)
-        guard let base = piece.baseAddress else { return steps }
+    /// Finds the best last step to every position of the piece; `steps` has one more than bytes.
+    fileprivate func findBestSteps(
+        of piece: ByteBuffer, into steps: UnsafeMutableBufferPointer<Step>
+    ) {
+        guard let base = piece.baseAddress else { return }
         var start = 0
         while start < piece.count {
             let scoreHere = steps[start].score
             let length = min(base.scalar(at: start).length, piece.count - start)
             var coversCharacter = false
             trie.forEachPrefix(of: piece, from: start) { id, end in
-                improve(&steps[end], scoreHere + scores[Int(id)], start, id)
+                Self.improve(&steps[end], scoreHere + scores[Int(id)], start, id)
                 if end - start == length { coversCharacter = true }
             }
             if !coversCharacter {
-                improve(&steps[start + length], scoreHere + unknownScore, start, unknownID ?? -1)
+                let end = start + length
+                Self.improve(&steps[end], scoreHere + unknownScore, start, unknownID ?? -1)
             }
             start += length
         }
-        return steps
     }
 
-    private func improve(_ step: inout Step, _ score: Double, _ start: Int, _ id: Int32) {
+    @inline(__always)
+    private static func improve(_ step: inout Step, _ score: Double, _ start: Int, _ id: Int32) {
         guard step.start < 0 || score > step.score else { return }
         step = Step(score: score, start: start, id: id)
     }
@@ -65,22 +67,16 @@ struct UnigramModel: TokenModel {
 
 final class UnigramEncoder: PieceEncoder {
     private let model: UnigramModel
-    private let cache = WordCache()
+    private var steps: [UnigramModel.Step] = []
+    private var path: [(id: Int32, range: Range<Int>)] = []
 
     init(_ model: UnigramModel) { self.model = model }
 
     func encode(_ piece: ByteBuffer, into run: inout TokenRun) {
-        guard piece.count <= WordCache.keyLimit else { return encodeAnew(piece, into: &run) }
-        let hash = ByteHash.hash(piece)
-        if cache.lookUp(piece, hash: hash, into: &run) { return }
-        let first = run.count
-        encodeAnew(piece, into: &run)
-        cache.insert(piece, hash: hash, tokensFrom: first, of: run)
-    }
-
-    private func encodeAnew(_ piece: ByteBuffer, into run: inout TokenRun) {
-        let steps = model.bestSteps(piece)
-        var path: [(id: Int32, range: Range<Int>)] = []
+        steps.removeAll(keepingCapacity: true)
+        steps.append(contentsOf: repeatElement(UnigramModel.Step(), count: piece.count + 1))
+        steps.withUnsafeMutableBufferPointer { model.findBestSteps(of: piece, into: $0) }
+        path.removeAll(keepingCapacity: true)
         var end = piece.count
         while end > 0 {
             let step = steps[end]
@@ -116,35 +112,71 @@ final class UnigramEncoder: PieceEncoder {
 
 /// Finds all entries that begin at a place.
 struct ByteTrie: Sendable {
-    private struct Node {
-        var children: [UInt8: Int32] = [:]
+    private struct Edge {
+        /// The node that it leaves, and the byte: `node << 8 | byte`; -1 for an empty slot.
+        var origin = -1
+        var child: Int32 = 0
+        /// Of the entry that ends at the child; -1 for none.
         var value: Int32 = -1
     }
 
-    private var nodes = [Node()]
+    /// Open addressing, at most half full.
+    private var edges = [Edge](repeating: Edge(), count: 1 << 10)
+    private var nodeCount = 1
 
+    /// Of equal keys the last one's value counts.
     mutating func add(_ key: [UInt8], value: Int32) {
-        guard !key.isEmpty else { return }
-        var node = 0
+        var node: Int32 = 0
+        var slot: Int?
         for byte in key {
-            if let child = nodes[node].children[byte] {
-                node = Int(child)
-            } else {
-                nodes.append(Node())
-                nodes[node].children[byte] = Int32(nodes.count - 1)
-                node = nodes.count - 1
+            if nodeCount * 2 >= edges.count { grow() }
+            let origin = Self.origin(node, byte)
+            let index = edges.withUnsafeBufferPointer { Self.slot(of: origin, in: $0) }
+            if edges[index].origin < 0 {
+                edges[index] = Edge(origin: origin, child: Int32(nodeCount))
+                nodeCount += 1
             }
+            node = edges[index].child
+            slot = index
         }
-        nodes[node].value = value
+        if let slot { edges[slot].value = value }
     }
 
+    @inline(__always)
     func forEachPrefix(of text: ByteBuffer, from start: Int, _ body: (Int32, Int) -> Void) {
-        var node = 0
-        var index = start
-        while index < text.count, let child = nodes[node].children[text[index]] {
-            node = Int(child)
-            index += 1
-            if nodes[node].value >= 0 { body(nodes[node].value, index) }
+        edges.withUnsafeBufferPointer { edges in
+            var node: Int32 = 0
+            var index = start
+            while index < text.count {
+                let edge = edges[Self.slot(of: Self.origin(node, text[index]), in: edges)]
+                guard edge.origin >= 0 else { return }
+                node = edge.child
+                index += 1
+                if edge.value >= 0 { body(edge.value, index) }
+            }
+        }
+    }
+
+    @inline(__always)
+    private static func origin(_ node: Int32, _ byte: UInt8) -> Int { Int(node) << 8 | Int(byte) }
+
+    /// Where the edge is, or where it belongs.
+    @inline(__always)
+    private static func slot(of origin: Int, in edges: UnsafeBufferPointer<Edge>) -> Int {
+        let mask = edges.count - 1
+        var index = Int(truncatingIfNeeded: ByteHash.mix(UInt64(origin))) & mask
+        while edges[index].origin >= 0, edges[index].origin != origin {
+            index = (index + 1) & mask
+        }
+        return index
+    }
+
+    private mutating func grow() {
+        let old = edges
+        edges = [Edge](repeating: Edge(), count: old.count * 2)
+        for edge in old where edge.origin >= 0 {
+            let index = edges.withUnsafeBufferPointer { Self.slot(of: edge.origin, in: $0) }
+            edges[index] = edge
         }
     }
 }

@@ -12,7 +12,7 @@ struct WordPieceModel: TokenModel {
     var characterLimit = 100
     var splitsWords = true
 
-    func makeEncoder() -> any PieceEncoder { WordPieceEncoder(self) }
+    func makeEncoder() -> any PieceEncoder { CachingEncoder(WordPieceEncoder(self)) }
 }
 
 final class WordPieceEncoder: PieceEncoder {

@@ -4,6 +4,8 @@
 struct PrecompiledNormalizer: TextStage {
     private let units: [UInt32]
     private let replacements: [UInt8]
+    /// Asked once: most text is ASCII.
+    private var changesASCII = [Bool](repeating: true, count: 128)
 
     /// Nil when the bytes are no such table.
     init?(base64: String) {
@@ -12,6 +14,7 @@ struct PrecompiledNormalizer: TextStage {
         guard size % 4 == 0, size <= bytes.count - 4 else { return nil }
         units = stride(from: 4, to: 4 + size, by: 4).map { Self.word(bytes, at: $0) }
         replacements = Array(bytes[(4 + size)...])
+        changesASCII = (0..<128).map { replacement(for: [UInt8($0)]) != nil }
     }
 
     private static func word(_ bytes: [UInt8], at offset: Int) -> UInt32 {
@@ -21,13 +24,93 @@ struct PrecompiledNormalizer: TextStage {
     func apply(to text: inout PreparedText) {
         text.rewritePieces { old, piece, rewriter in
             var changes: [ScalarChange] = []
+            // What the first of the changes stands for. It stays behind where the text began with
+            // something that is dropped.
+            var place = piece.lowerBound
             var index = piece.lowerBound
-            for character in String(decoding: old[piece], as: UTF8.self) {
-                let end = index + character.utf8.count
-                append(index..<end, of: old, to: &changes)
-                index = end
+            while index < piece.upperBound {
+                let unchanged = unchangedEnd(in: old, index..<piece.upperBound)
+                guard unchanged > index else {
+                    index = appendClusters(in: old, index..<piece.upperBound, to: &changes)
+                    continue
+                }
+                place = rewriter.append(changes, from: place, in: piece, of: old)
+                changes.removeAll(keepingCapacity: true)
+                if place == index {
+                    rewriter.copy(index..<unchanged, of: old)
+                    place = unchanged
+                } else {
+                    appendUnchanged(index..<unchanged, of: old, to: &changes)
+                }
+                index = unchanged
             }
-            rewriter.append(changes, insteadOf: piece, of: old)
+            _ = rewriter.append(changes, from: place, in: piece, of: old)
+        }
+    }
+
+    /// The end of the characters from the beginning of `range` that are clusters of their own and
+    /// stay as they are, but for the last of them: what is dropped behind it counts to it.
+    private func unchangedEnd(in text: ByteBuffer, _ range: Range<Int>) -> Int {
+        guard let base = text.baseAddress else { return range.lowerBound }
+        var (index, last) = (range.lowerBound, range.lowerBound)
+        while index < range.upperBound {
+            let (scalar, length) = base.scalar(at: index)
+            let end = index + length
+            guard Self.standsAlone(scalar),
+                end == range.upperBound || Self.standsAlone(base.scalar(at: end).value),
+                scalar < 0x80
+                    ? !changesASCII[Int(scalar)] : replacement(for: text[index..<end]) == nil
+            else { break }
+            last = index
+            index = end
+        }
+        return last
+    }
+
+    private func appendUnchanged(
+        _ range: Range<Int>, of old: ByteBuffer, to changes: inout [ScalarChange]
+    ) {
+        guard let base = old.baseAddress else { return }
+        var index = range.lowerBound
+        while index < range.upperBound {
+            let (scalar, length) = base.scalar(at: index)
+            changes.append(ScalarChange(scalar: scalar, change: 0))
+            index += length
+        }
+    }
+
+    /// Maps clusters up to a place where two characters that stand alone meet; returns that place.
+    private func appendClusters(
+        in old: ByteBuffer, _ range: Range<Int>, to changes: inout [ScalarChange]
+    ) -> Int {
+        guard let base = old.baseAddress else { return range.upperBound }
+        var end = range.lowerBound
+        var before = false
+        while end < range.upperBound {
+            let (scalar, length) = base.scalar(at: end)
+            let standsAlone = Self.standsAlone(scalar)
+            if before, standsAlone { break }
+            before = standsAlone
+            end += length
+        }
+        var index = range.lowerBound
+        for character in String(decoding: old[index..<end], as: UTF8.self) {
+            let next = index + character.utf8.count
+            append(index..<next, of: old, to: &changes)
+            index = next
+        }
+        return end
+    }
+
+    /// Whether the character is certainly not in one cluster with a neighbour of this kind (UAX
+    /// 29); of others, clusters have to be searched.
+    private static func standsAlone(_ scalar: UInt32) -> Bool {
+        switch scalar {
+        case 0x9, 0xA, 0x20...0x7E, 0xA0...0xA8, 0xAF...0x2FF, 0x370...0x482, 0x48A...0x58F,
+            0x5D0...0x5EA, 0x620...0x64A, 0x2010...0x2027, 0x3000...0x3029, 0x3041...0x3096,
+            0x30A1...0x30FA, 0x3400...0x4DBF, 0x4E00...0x9FFF, 0xAC00...0xD7A3, 0xFF01...0xFF9D:
+            true
+        default: false
         }
     }
 
@@ -69,7 +152,7 @@ struct PrecompiledNormalizer: TextStage {
     }
 
     /// The replacement of the shortest entry that begins the key, as the reference takes it.
-    private func replacement(for key: Slice<ByteBuffer>) -> ArraySlice<UInt8>? {
+    private func replacement(for key: some Sequence<UInt8>) -> ArraySlice<UInt8>? {
         var position = 0
         guard !units.isEmpty else { return nil }
         position ^= offset(units[0])

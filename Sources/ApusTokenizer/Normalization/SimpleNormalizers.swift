@@ -43,28 +43,42 @@ struct ReplaceNormalizer: TextStage {
 /// Changes, drops or keeps each character on its own.
 struct CharacterNormalizer: TextStage {
     /// What a character becomes; nil keeps it, empty drops it.
-    let map: @Sendable (UInt32) -> [UInt32]?
+    private let map: @Sendable (UInt32) -> [UInt32]?
+    /// Asked once: most text is ASCII.
+    private let changesASCII: [Bool]
+
+    init(_ map: @escaping @Sendable (UInt32) -> [UInt32]?) {
+        self.map = map
+        changesASCII = (0..<128).map { map($0) != nil }
+    }
 
     func apply(to text: inout PreparedText) {
         text.rewritePieces { old, piece, rewriter in
             guard let base = old.baseAddress else { return }
             var index = piece.lowerBound
+            var copied = index
             while index < piece.upperBound {
                 let (scalar, length) = base.scalar(at: index)
-                let origin = index..<index + length
-                if let replacement = map(scalar) {
-                    for scalar in replacement { rewriter.append(scalar: scalar, from: origin) }
-                } else {
-                    rewriter.append(scalar: scalar, from: origin)
+                if scalar >= 0x80 || changesASCII[Int(scalar)], let replacement = map(scalar) {
+                    rewriter.copy(copied..<index, of: old)
+                    copied = index + length
+                    for scalar in replacement {
+                        rewriter.append(scalar: scalar, from: index..<copied)
+                    }
                 }
                 index += length
             }
+            rewriter.copy(copied..<piece.upperBound, of: old)
         }
     }
 
     static let lowercase = CharacterNormalizer { scalar in
-        Unicode.Scalar(scalar)?.properties.lowercaseMapping.unicodeScalars.map(\.value)
+        guard ScalarTable.shared.contains(scalar, in: hasLowercase) else { return nil }
+        return Unicode.Scalar(scalar)?.properties.lowercaseMapping.unicodeScalars.map(\.value)
     }
+
+    /// Capitals, Roman numerals and letters in circles.
+    private static let hasLowercase = CategorySet(.lu, .lt, .nl, .so)
 
     /// Drops combining marks, so that decomposed letters lose their accents.
     static let stripAccents = CharacterNormalizer { scalar in

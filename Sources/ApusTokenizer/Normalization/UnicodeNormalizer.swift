@@ -1,8 +1,10 @@
 /// The four Unicode normal forms (UAX 15).
 struct UnicodeNormalizer: TextStage {
-    enum Form: Sendable {
+    enum Form: UInt8, Sendable {
         case nfc, nfd, nfkc, nfkd
 
+        /// In ``NormalizationData``'s table.
+        var bit: UInt8 { 1 << rawValue }
         var isCompatible: Bool { self == .nfkc || self == .nfkd }
         var composes: Bool { self == .nfc || self == .nfkc }
     }
@@ -13,38 +15,37 @@ struct UnicodeNormalizer: TextStage {
     init(form: Form) { self.form = form }
 
     func apply(to text: inout PreparedText) {
-        guard mayChange(text) else { return }
+        guard text.bytes.contains(where: { $0 >= 0xC2 }) else { return }
         text.rewritePieces { old, piece, rewriter in
-            rewriter.append(normalize(old, piece), insteadOf: piece, of: old)
-        }
-    }
-
-    private func mayChange(_ text: PreparedText) -> Bool {
-        text.bytes.withUnsafeBufferPointer { buffer in
-            guard let base = buffer.baseAddress else { return false }
-            return text.pieces.contains { piece in
-                var index = piece.lowerBound
-                while index < piece.upperBound {
-                    let (scalar, length) = base.scalar(at: index)
-                    if scalar >= 0xA0, mayChange(scalar) { return true }
-                    index += length
-                }
-                return false
+            var copied = piece.lowerBound
+            while let part = nextChange(in: old, copied..<piece.upperBound) {
+                rewriter.copy(copied..<part.lowerBound, of: old)
+                copied = rewriter.append(
+                    normalize(old, part), from: part.lowerBound, in: piece, of: old)
             }
+            rewriter.copy(copied..<piece.upperBound, of: old)
         }
     }
 
-    private func mayChange(_ scalar: UInt32) -> Bool {
-        switch form {
-        case .nfc:
-            return data.mayChangeWhenComposed(scalar)
-        case .nfkc:
-            return data.mayChangeWhenComposed(scalar)
-                || data.decomposition(scalar, compatible: true) != nil
-        case .nfd, .nfkd:
-            return data.combiningClass(scalar) > 0
-                || data.decomposition(scalar, compatible: form.isCompatible) != nil
+    /// The next characters that may change, with the one before, to which they may be joined.
+    /// Nothing outside has a part in what becomes of them.
+    private func nextChange(in text: ByteBuffer, _ range: Range<Int>) -> Range<Int>? {
+        guard let base = text.baseAddress else { return nil }
+        var index = range.lowerBound
+        var start = index
+        while index < range.upperBound {
+            let (scalar, length) = base.scalar(at: index)
+            if scalar >= 0xA0, data.mayChange(scalar, in: form) { break }
+            start = index
+            index += length
         }
+        guard index < range.upperBound else { return nil }
+        while index < range.upperBound {
+            let (scalar, length) = base.scalar(at: index)
+            guard data.mayChange(scalar, in: form) else { break }
+            index += length
+        }
+        return start..<index
     }
 
     private func normalize(_ old: ByteBuffer, _ piece: Range<Int>) -> [ScalarChange] {

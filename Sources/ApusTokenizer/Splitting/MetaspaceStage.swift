@@ -11,28 +11,64 @@ struct MetaspaceStage: TextStage {
     let prepending: Prepending
     let splits: Bool
 
+    var readsSource: Bool { prepending == .first }
+
     func apply(to text: inout PreparedText) {
         let original = text
         text.rewritePieces { old, piece, rewriter in
             guard let base = old.baseAddress else { return }
             let (first, length) = base.scalar(at: piece.lowerBound)
             let isMarked = first == 0x20 || first == replacement
-            let isStart = original.sourceRange(of: piece).lowerBound == 0
-            if !isMarked, prepending == .always || prepending == .first && isStart {
+            if !isMarked, marks(piece, of: original) {
                 rewriter.append(
                     scalar: replacement, from: piece.lowerBound..<piece.lowerBound + length)
             }
-            for index in piece {
-                if old[index] == 0x20 {
-                    rewriter.append(scalar: replacement, from: index..<index + 1)
-                } else {
-                    rewriter.copy(index..<index + 1, of: old)
-                }
+            var copied = piece.lowerBound
+            for index in piece where old[index] == 0x20 {
+                rewriter.copy(copied..<index, of: old)
+                rewriter.append(scalar: replacement, from: index..<index + 1)
+                copied = index + 1
             }
+            rewriter.copy(copied..<piece.upperBound, of: old)
         }
-        guard splits else { return }
-        var pattern: [UInt8] = []
-        pattern.append(scalar: replacement)
-        SplitStage(pattern: .literal(pattern), behavior: .mergedWithNext).apply(to: &text)
+        if splits { text.split(with: MarkScanner(mark: replacement)) }
+    }
+
+    private func marks(_ piece: Range<Int>, of text: PreparedText) -> Bool {
+        switch prepending {
+        case .always: true
+        case .never: false
+        case .first: text.sourceRange(of: piece).lowerBound == 0
+        }
+    }
+}
+
+/// Cuts before every mark.
+struct MarkScanner: PieceScanner {
+    let mark: UInt32
+
+    func pieceEnd(in text: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int {
+        var index = start
+        repeat { index += text.scalar(at: index).length } while index < end
+            && text.scalar(at: index).value != mark
+        return index
+    }
+}
+
+/// Cuts before the marks with which words begin, several in a row counting as one.
+struct WordStartScanner: PieceScanner {
+    /// U+2581, SentencePiece's visible space.
+    static let mark: [UInt8] = [0xE2, 0x96, 0x81]
+
+    func pieceEnd(in text: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int {
+        var index = start
+        while isMark(text, index, end) { index += Self.mark.count }
+        while index < end, !isMark(text, index, end) { index += 1 }
+        return index
+    }
+
+    @inline(__always)
+    private func isMark(_ text: UnsafePointer<UInt8>, _ index: Int, _ end: Int) -> Bool {
+        index + 2 < end && text[index] == 0xE2 && text[index + 1] == 0x96 && text[index + 2] == 0x81
     }
 }

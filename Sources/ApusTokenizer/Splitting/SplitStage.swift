@@ -75,15 +75,51 @@ struct SplitStage: TextStage {
 
 /// Cuts at single characters of a kind: `WhitespaceSplit`, `Punctuation` and their like.
 struct CharacterSplitStage: TextStage {
-    let behavior: SplitBehavior
-    let isMatch: @Sendable (UInt32) -> Bool
+    private let behavior: SplitBehavior
+    private let isMatch: @Sendable (UInt32) -> Bool
+    /// Asked once: most text is ASCII.
+    private let matchesASCII: [Bool]
+
+    init(behavior: SplitBehavior, isMatch: @escaping @Sendable (UInt32) -> Bool) {
+        self.behavior = behavior
+        self.isMatch = isMatch
+        matchesASCII = (0..<128).map(isMatch)
+    }
 
     func apply(to text: inout PreparedText) {
-        text.pieces = text.bytes.withUnsafeBufferPointer { bytes in
-            text.pieces.flatMap { piece in
-                behavior.pieces(of: piece, at: matches(in: bytes, piece), inverted: false)
+        var pieces: [Range<Int>] = []
+        pieces.reserveCapacity(text.pieces.count)
+        text.bytes.withUnsafeBufferPointer { bytes in
+            for piece in text.pieces {
+                if behavior == .removed || behavior == .isolated {
+                    cut(piece, of: bytes, into: &pieces)
+                } else {
+                    let matches = matches(in: bytes, piece)
+                    pieces += behavior.pieces(of: piece, at: matches, inverted: false)
+                }
             }
         }
+        text.pieces = pieces
+    }
+
+    private func cut(_ piece: Range<Int>, of bytes: ByteBuffer, into pieces: inout [Range<Int>]) {
+        guard let base = bytes.baseAddress else { return }
+        var (index, start) = (piece.lowerBound, piece.lowerBound)
+        while index < piece.upperBound {
+            let (scalar, length) = base.scalar(at: index)
+            if matches(scalar) {
+                if start < index { pieces.append(start..<index) }
+                start = index + length
+                if behavior == .isolated { pieces.append(index..<start) }
+            }
+            index += length
+        }
+        if start < piece.upperBound { pieces.append(start..<piece.upperBound) }
+    }
+
+    @inline(__always)
+    private func matches(_ scalar: UInt32) -> Bool {
+        scalar < 0x80 ? matchesASCII[Int(scalar)] : isMatch(scalar)
     }
 
     private func matches(in bytes: ByteBuffer, _ piece: Range<Int>) -> [Range<Int>] {
@@ -92,7 +128,7 @@ struct CharacterSplitStage: TextStage {
         var index = piece.lowerBound
         while index < piece.upperBound {
             let (scalar, length) = base.scalar(at: index)
-            if isMatch(scalar) { result.append(index..<index + length) }
+            if matches(scalar) { result.append(index..<index + length) }
             index += length
         }
         return result

@@ -3,14 +3,19 @@
 struct PreparedText {
     /// The caller's whole text while nothing has rewritten it; then only this segment's.
     private(set) var bytes: [UInt8]
-    /// nil while byte `i` here is byte `i` of the caller's text.
-    private(set) var alignment: Alignment?
+    /// For each byte of rewritten text the range of the caller's text that it stands for; nil while
+    /// byte `i` here is byte `i` of the caller's text, and where nobody asks.
+    fileprivate var origins: [Range<Int>]?
+    /// Whether rewriting keeps account of where bytes came from, which takes longer than the
+    /// rewriting itself.
+    fileprivate let tracksSource: Bool
     /// Ranges of `bytes`, in order; no model merge crosses their borders.
     var pieces: [Range<Int>]
 
-    init(source: [UInt8], segment: Range<Int>) {
+    init(source: [UInt8], segment: Range<Int>, tracksSource: Bool = true) {
         bytes = source
         pieces = segment.isEmpty ? [] : [segment]
+        self.tracksSource = tracksSource
     }
 
     init(whole source: [UInt8]) {
@@ -21,12 +26,14 @@ struct PreparedText {
     var pieceBytes: [UInt8] { pieces.flatMap { bytes[$0] } }
 
     /// The part of the caller's text (byte offsets) that `range` of `bytes` stands for. Parts of a
-    /// character count as the whole of it.
+    /// character count as the whole of it. Without a meaning where rewritten text does not track
+    /// its source.
+    @inline(__always)
     func sourceRange(of range: Range<Int>) -> Range<Int> {
         guard !range.isEmpty else { return range }
-        if let alignment {
-            let lower = alignment.starts[range.lowerBound]
-            return lower..<max(lower, alignment.ends[range.upperBound - 1])
+        if let origins {
+            let lower = origins[range.lowerBound].lowerBound
+            return lower..<max(lower, origins[range.upperBound - 1].upperBound)
         }
         var lower = range.lowerBound
         while lower > 0, bytes[lower] & 0xC0 == 0x80 { lower -= 1 }
@@ -56,8 +63,9 @@ struct PreparedText {
     /// Replaces the text of every piece by what `rewrite` appends for it; pieces keep their
     /// borders.
     mutating func rewritePieces(_ rewrite: (ByteBuffer, Range<Int>, inout TextRewriter) -> Void) {
-        var rewriter = TextRewriter()
+        var rewriter = TextRewriter(self)
         var newPieces: [Range<Int>] = []
+        newPieces.reserveCapacity(pieces.count)
         bytes.withUnsafeBufferPointer { buffer in
             for piece in pieces {
                 let start = rewriter.bytes.count
@@ -65,44 +73,58 @@ struct PreparedText {
                 if rewriter.bytes.count > start { newPieces.append(start..<rewriter.bytes.count) }
             }
         }
-        alignment = Alignment(rewriter.origins.map { sourceRange(of: $0) })
+        if tracksSource { origins = rewriter.origins }
         bytes = rewriter.bytes
         pieces = newPieces
     }
 }
 
-/// For each byte of rewritten text the range of the caller's text that it stands for.
-struct Alignment {
-    var starts: [Int]
-    var ends: [Int]
-
-    init(_ ranges: [Range<Int>]) {
-        starts = ranges.map(\.lowerBound)
-        ends = ranges.map(\.upperBound)
-    }
-}
-
-/// Collects rewritten text together with the range of the old text that each byte stands for.
+/// Collects rewritten text together with the range of the caller's text that each byte stands for.
 struct TextRewriter {
+    private let old: PreparedText
     private(set) var bytes: [UInt8] = []
-    private(set) var origins: [Range<Int>] = []
+    fileprivate var origins: [Range<Int>] = []
 
+    init(_ old: PreparedText) {
+        self.old = old
+        bytes.reserveCapacity(old.bytes.count)
+        if old.tracksSource { origins.reserveCapacity(old.bytes.count) }
+    }
+
+    /// `origin` is the range of the old text that the scalar stands for.
     mutating func append(scalar: UInt32, from origin: Range<Int>) {
         let start = bytes.count
         bytes.append(scalar: scalar)
-        for _ in start..<bytes.count { origins.append(origin) }
+        appendOrigin(origin, count: bytes.count - start)
     }
 
     mutating func append(byte: UInt8, from origin: Range<Int>) {
         bytes.append(byte)
-        origins.append(origin)
+        appendOrigin(origin, count: 1)
+    }
+
+    @inline(__always)
+    private mutating func appendOrigin(_ origin: Range<Int>, count: Int) {
+        guard old.tracksSource else { return }
+        let range = old.sourceRange(of: origin)
+        for _ in 0..<count { origins.append(range) }
     }
 
     /// Copies bytes that do not change.
-    mutating func copy(_ range: Range<Int>, of old: ByteBuffer) {
+    @inline(__always)
+    mutating func copy(_ range: Range<Int>, of text: ByteBuffer) {
+        guard !range.isEmpty else { return }
+        bytes.append(contentsOf: ByteBuffer(rebasing: text[range]))
+        guard old.tracksSource else { return }
+        if let known = old.origins {
+            known.withUnsafeBufferPointer {
+                origins.append(contentsOf: UnsafeBufferPointer(rebasing: $0[range]))
+            }
+            return
+        }
         for index in range {
-            bytes.append(old[index])
-            origins.append(index..<index + 1)
+            let byte = index..<index + 1
+            origins.append(text[index] < 0x80 ? byte : old.sourceRange(of: byte))
         }
     }
 }
@@ -118,12 +140,13 @@ struct ScalarChange {
 extension TextRewriter {
     /// Characters of the result stand for those of the old text in order, also where some changed
     /// places or went before the first; an inserted one stands for the one before. So the
-    /// reference has it.
+    /// reference has it. The first stands for what is at `start` of the old text; returns where
+    /// the text goes on behind the last.
     mutating func append(
-        _ changes: [ScalarChange], insteadOf piece: Range<Int>, of old: ByteBuffer
-    ) {
-        guard let base = old.baseAddress else { return }
-        var next = piece.lowerBound
+        _ changes: [ScalarChange], from start: Int, in piece: Range<Int>, of old: ByteBuffer
+    ) -> Int {
+        guard let base = old.baseAddress else { return start }
+        var next = start
         for symbol in changes {
             if symbol.change > 0 || next >= piece.upperBound {
                 let start = next > piece.lowerBound ? base.scalarStart(before: next) : next
@@ -135,6 +158,7 @@ extension TextRewriter {
                 next += base.scalar(at: next).length
             }
         }
+        return next
     }
 }
 
@@ -146,5 +170,12 @@ protocol PieceScanner: Sendable {
 
 /// One step before the model: a normalizer or a pre-tokenizer.
 protocol TextStage: Sendable {
+    /// Whether it asks for ``PreparedText/sourceRange(of:)``.
+    var readsSource: Bool { get }
+
     func apply(to text: inout PreparedText)
+}
+
+extension TextStage {
+    var readsSource: Bool { false }
 }

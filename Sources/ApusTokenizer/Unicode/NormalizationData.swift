@@ -6,8 +6,9 @@ struct NormalizationData: Sendable {
     private let compatible: [UInt32: [UInt32]]
     private let compositions: [UInt64: UInt32]
     private let combiningClasses: [UInt32: UInt8]
-    /// Scalars that composing can change or that can change what stands before them.
-    private let composable: Set<UInt32>
+    /// By scalar: one bit for each form in which text with it may change. No scalar above the last
+    /// entry changes.
+    private let changes: [UInt8]
 
     private init() {
         canonical = Self.mappings(CanonicalTable.decompositions)
@@ -23,7 +24,33 @@ struct NormalizationData: Sendable {
         }
         for scalar in canonical.keys where !composed.contains(scalar) { composable.insert(scalar) }
         self.compositions = compositions
-        self.composable = composable
+        changes = Self.changes(
+            composable: composable, combining: combiningClasses.keys, canonical: canonical.keys,
+            compatible: compatible.keys)
+    }
+
+    private static func changes(
+        composable: Set<UInt32>, combining: some Collection<UInt32>,
+        canonical: some Collection<UInt32>, compatible: some Collection<UInt32>
+    ) -> [UInt8] {
+        let all = [Array(composable), Array(combining), Array(canonical), Array(compatible)]
+        var changes = [UInt8](repeating: 0, count: Int(all.joined().max() ?? 0) + 1)
+        func add(_ scalars: some Sequence<UInt32>, _ forms: UnicodeNormalizer.Form...) {
+            for scalar in scalars { for form in forms { changes[Int(scalar)] |= form.bit } }
+        }
+        add(composable, .nfc, .nfkc)
+        add(combining, .nfd, .nfkd)
+        add(canonical, .nfd, .nfkd, .nfkc)
+        add(compatible, .nfkd, .nfkc)
+        add(Hangul.syllables, .nfd, .nfkd, .nfkc)
+        add(Hangul.jamo, .nfc, .nfkc)
+        return changes
+    }
+
+    /// Whether text with this scalar may differ from its normal form.
+    @inline(__always)
+    func mayChange(_ scalar: UInt32, in form: UnicodeNormalizer.Form) -> Bool {
+        scalar < UInt32(changes.count) && changes[Int(scalar)] & form.bit != 0
     }
 
     func combiningClass(_ scalar: UInt32) -> UInt8 {
@@ -40,11 +67,6 @@ struct NormalizationData: Sendable {
 
     func composition(_ first: UInt32, _ second: UInt32) -> UInt32? {
         Hangul.compose(first, second) ?? compositions[Self.pair(first, second)]
-    }
-
-    /// Whether text with this scalar may differ from its NFC.
-    func mayChangeWhenComposed(_ scalar: UInt32) -> Bool {
-        scalar >= 0x300 && (composable.contains(scalar) || Hangul.isJamo(scalar))
     }
 
     private static func pair(_ first: UInt32, _ second: UInt32) -> UInt64 {
@@ -96,7 +118,8 @@ enum Hangul {
 
     static func isSyllable(_ scalar: UInt32) -> Bool { scalar &- syllableBase < syllableCount }
 
-    static func isJamo(_ scalar: UInt32) -> Bool { scalar &- leadBase < 0x100 }
+    static let syllables = syllableBase..<syllableBase + syllableCount
+    static let jamo = leadBase..<leadBase + 0x100
 
     static func decompose(_ syllable: UInt32) -> [UInt32] {
         let index = syllable - syllableBase

@@ -23,6 +23,13 @@ struct Tokenize: ParsableCommand {
     @Flag(help: "Each line is a JSON string, so that a text may hold line breaks.")
     var json = false
 
+    @Flag(
+        help: """
+            Each line is a JSON array of two texts, which are one input: print objects with ids \
+            and type_ids.
+            """)
+    var pairs = false
+
     @Flag(help: "Print objects with ids and offsets: bytes of the text that each token stands for.")
     var offsets = false
 
@@ -36,11 +43,12 @@ struct Tokenize: ParsableCommand {
         if generationPrompt, !chatTemplate {
             throw ValidationError("--generation-prompt needs --chat-template.")
         }
-        if chatTemplate, json || offsets || decode {
-            throw ValidationError("--chat-template goes with none of --json, --offsets, --decode.")
+        if chatTemplate, json || pairs || offsets || decode {
+            throw ValidationError(
+                "--chat-template goes with none of --json, --pairs, --offsets, --decode.")
         }
-        if decode, json || offsets {
-            throw ValidationError("--decode goes with neither --json nor --offsets.")
+        if decode, json || pairs || offsets {
+            throw ValidationError("--decode goes with none of --json, --pairs, --offsets.")
         }
         if threads < 1 { throw ValidationError("--threads must be at least 1.") }
     }
@@ -68,9 +76,15 @@ struct Tokenize: ParsableCommand {
             let lists = try numbered.map { try Self.ids($0, $1) }
             return tokenizer.decodeBatch(lists, threadCount: threads).map { JSON.string($0).text() }
         }
+        if pairs {
+            let pairs = try numbered.map { try Self.pair($0, $1) }
+            let inputs = tokenizer.encodePairBatch(pairs, threadCount: threads)
+            return inputs.map { Self.text($0, hasTypes: true, hasOffsets: offsets) }
+        }
         let texts = json ? try numbered.map { try Self.string($0, $1) } : lines
         if offsets {
-            return tokenizer.encodeBatchWithOffsets(texts, threadCount: threads).map(Self.text)
+            return tokenizer.encodeBatchWithOffsets(texts, threadCount: threads)
+                .map { Self.text($0, hasTypes: false, hasOffsets: true) }
         }
         return tokenizer.encodeBatch(texts, threadCount: threads).map { Self.text($0) }
     }
@@ -130,6 +144,18 @@ extension Tokenize {
         return text
     }
 
+    private static func pair(
+        _ line: String, _ number: Int
+    ) throws -> (first: String, second: String) {
+        let texts = try parse(line, number).arrayValue?.map(\.stringValue) ?? []
+        guard texts.count == 2, let first = texts[0], let second = texts[1] else {
+            throw FileError(
+                "standard input", at: .line(number), "no array of two texts",
+                remedy: #"write ["a question", "a text"]"#)
+        }
+        return (first, second)
+    }
+
     private static func ids(_ line: String, _ number: Int) throws -> [Int32] {
         let list = try parse(line, number).arrayValue
         let ids = list?.compactMap { $0.intValue.flatMap(Int32.init(exactly:)) }
@@ -153,12 +179,13 @@ extension Tokenize {
         JSON.array(ids.map { .integer(Int($0)) }).text()
     }
 
-    private static func text(_ encoding: Encoding) -> String {
-        let offsets = encoding.offsets.map { range -> JSON in
-            [.integer(range.lowerBound), .integer(range.upperBound)]
+    private static func text(_ encoding: Encoding, hasTypes: Bool, hasOffsets: Bool) -> String {
+        var object: JSONObject = ["ids": .array(encoding.ids.map { .integer(Int($0)) })]
+        if hasTypes { object["type_ids"] = .array(encoding.typeIDs.map { .integer(Int($0)) }) }
+        if hasOffsets {
+            object["offsets"] = .array(
+                encoding.offsets.map { [.integer($0.lowerBound), .integer($0.upperBound)] })
         }
-        let ids = encoding.ids.map { JSON.integer(Int($0)) }
-        let object: JSON = ["ids": .array(ids), "offsets": .array(offsets)]
-        return object.text()
+        return JSON.object(object).text()
     }
 }
