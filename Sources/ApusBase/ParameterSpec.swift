@@ -9,6 +9,8 @@ public struct ParameterSpec: Sendable, Hashable {
     public var isTrainable: Bool
     /// Whether weight decay applies; norms and biases are spared by custom.
     public var decays: Bool
+    /// What the step's learning rate is multiplied by.
+    public var rateFactor = 1.0
     /// Whether rows stand for themselves, one a token: embeddings and heads, which some optimizers
     /// do not treat as matrices.
     public var isTable = false

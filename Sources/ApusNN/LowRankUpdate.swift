@@ -29,7 +29,7 @@ public struct LowRankUpdate {
             options.hasBias ? scope["lora_B"].adapterParameter("bias", [outputs], .zeros) : nil
         magnitude =
             options.isWeightDecomposed
-            ? scope.adapterParameter("lora_magnitude_vector", [outputs], .ones) : nil
+            ? scope.adapterParameter("lora_magnitude_vector", [outputs], .ones, decays: true) : nil
     }
 
     /// `[..., inputs]` -> `[..., outputs]` of an adapted linear layer.
@@ -111,9 +111,10 @@ extension Scope {
         return store.adaptation?.update(forLayer: path, kind: kind)
     }
 
+    /// - decays: nil: the custom. Programs that go by names decay DoRA's lengths too.
     fileprivate func adapterParameter(
-        _ name: String, _ shape: [Int], _ initializer: Initializer
+        _ name: String, _ shape: [Int], _ initializer: Initializer, decays: Bool? = nil
     ) -> Parameter {
-        declare(name, shape, initializer, decays: nil, isTrainable: true)
+        declare(name, shape, initializer, decays: decays, isTrainable: true)
     }
 }

@@ -22,6 +22,11 @@ public final class Parameter {
     public var name: String { spec.name }
     public var shape: [Int] { spec.shape }
 
+    /// Gives the parameter a learning rate of its own; before an engine is told of it.
+    ///
+    /// - factor: what the step's learning rate is multiplied by
+    public func scaleLearningRate(by factor: Double) { spec.rateFactor = factor }
+
     /// The tensor to compute with. Models are declared first and get memory afterwards, from an
     /// engine or from ``ParameterStore/allocate(dtype:device:)``; reading earlier is a programmer's
     /// error. Of a quantised weight it is a fresh copy each time.

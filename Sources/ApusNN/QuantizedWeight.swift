@@ -93,15 +93,12 @@ public final class QuantizedWeight {
     /// one: "8-bit Approximations for Parallelism in Deep Learning" (Dettmers, 2016), 2.2.
     static let dynamicTable: [Float] = {
         var table: [Float] = [0, 1]
-        var decade: Float = 1e-6
-        for power in 0..<7 {
+        for (power, decade) in [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1].enumerated() {
             let count = 1 << power
-            let width = Float(0.9) / Float(count)
-            for index in 0..<count {
-                let value = decade * (0.1 + width * (Float(index) + 0.5))
-                table += [value, -value]
-            }
-            decade *= 10
+            // By the operations that bitsandbytes uses, so that no last digit differs.
+            let bounds = Tensor.linspace(0.1, 1, count: count + 1)
+            let middles = (bounds.slice(0, 0..<count) + bounds.slice(0, 1..<count + 1)) / 2
+            for value in (middles * decade).floats() { table += [value, -value] }
         }
         return table.sorted()
     }()

@@ -96,16 +96,28 @@ public struct UnitLayout: Sendable, Hashable {
         public var range: Range<Int> { offset..<offset + elements.count }
     }
 
-    /// Runs of neighbouring parameters in a part of the flat buffer that share their weight decay:
-    /// what one call of an element-wise update rule may take. Ranges count from the part's start.
-    public func decayRuns(in part: Range<Int>) -> [(range: Range<Int>, decays: Bool)] {
-        var runs: [(range: Range<Int>, decays: Bool)] = []
+    /// Neighbouring parameters that are updated alike: what one call of an element-wise update rule
+    /// may take.
+    public struct UpdateRun: Sendable, Hashable {
+        /// Counted from the part's start.
+        public fileprivate(set) var range: Range<Int>
+        public let decays: Bool
+        public let rateFactor: Double
+    }
+
+    /// The runs in a part of the flat buffer, cut where weight decay or learning rate change.
+    public func updateRuns(in part: Range<Int>) -> [UpdateRun] {
+        var runs: [UpdateRun] = []
         for piece in pieces(in: part) {
-            let decays = slots[piece.slot].spec.decays
-            if let last = runs.last, last.decays == decays {
+            let spec = slots[piece.slot].spec
+            if let last = runs.last, last.decays == spec.decays,
+                last.rateFactor == spec.rateFactor
+            {
                 runs[runs.count - 1].range = last.range.lowerBound..<piece.range.upperBound
             } else {
-                runs.append((piece.range, decays))
+                runs.append(
+                    UpdateRun(
+                        range: piece.range, decays: spec.decays, rateFactor: spec.rateFactor))
             }
         }
         return runs

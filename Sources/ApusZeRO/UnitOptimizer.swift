@@ -6,10 +6,9 @@ internal import ApusTensor
 /// The optimizer's states for the elements of one flat buffer that this rank updates, and the
 /// update of those elements in one pass.
 final class UnitOptimizer {
-    /// The states of a run of elements, cut along nothing but weight decay.
+    /// The states of elements that are updated alike.
     private struct Run {
-        let range: Range<Int>
-        let decays: Bool
+        let elements: UnitLayout.UpdateRun
         /// By the rule's states, `[range.count]` each.
         let states: [Tensor]
     }
@@ -22,11 +21,11 @@ final class UnitOptimizer {
     init(_ weights: UnitWeights, rule: any UpdateRule, moment: DType) {
         self.weights = weights
         self.rule = rule
-        runs = weights.layout.decayRuns(in: weights.ownRange).map { run in
+        runs = weights.layout.updateRuns(in: weights.ownRange).map { run in
             let states = rule.states(forShape: [run.range.count]).map {
                 Tensor.zeros([$0.count], dtype: moment, device: weights.own.device)
             }
-            return Run(range: run.range, decays: run.decays, states: states)
+            return Run(elements: run, states: states)
         }
     }
 
@@ -34,11 +33,12 @@ final class UnitOptimizer {
     func update(gradient: Tensor, _ hyperParameters: HyperParameters, weightDecay: Double) {
         for run in runs {
             var hyper = hyperParameters
-            hyper.weightDecay = run.decays ? weightDecay : 0
+            hyper.weightDecay = run.elements.decays ? weightDecay : 0
+            hyper.learningRate *= run.elements.rateFactor
+            let range = run.elements.range
             let tile = Tile(
-                rule: rule, weights: weights.finest.part(run.range),
-                gradient: gradient.part(run.range),
-                rounded: weights.masters == nil ? nil : weights.own.part(run.range),
+                rule: rule, weights: weights.finest.part(range), gradient: gradient.part(range),
+                rounded: weights.masters == nil ? nil : weights.own.part(range),
                 states: run.states)
             tile.update(hyper)
         }
@@ -46,9 +46,11 @@ final class UnitOptimizer {
 
     /// The parts of the states that belong to the given parts of parameters.
     func states(of piece: UnitLayout.Piece) -> [(name: String, memory: Tensor)] {
-        guard let run = runs.first(where: { $0.range.contains(piece.offset) }) else { return [] }
-        let start = piece.offset - run.range.lowerBound
-        let names = rule.states(forShape: [run.range.count]).map(\.name)
+        guard let run = runs.first(where: { $0.elements.range.contains(piece.offset) }) else {
+            return []
+        }
+        let start = piece.offset - run.elements.range.lowerBound
+        let names = rule.states(forShape: [run.elements.range.count]).map(\.name)
         return zip(names, run.states).map { name, state in
             (name, state.part(start..<start + piece.elements.count))
         }

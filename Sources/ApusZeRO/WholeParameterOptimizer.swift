@@ -71,6 +71,7 @@ final class WholeParameterOptimizer {
             let place = weights.layout.slots[owned.slot]
             var hyper = hyperParameters
             hyper.weightDecay = place.spec.decays ? weightDecay : 0
+            hyper.learningRate *= place.spec.rateFactor
             let kept = whole.part(place.range)
             // Rules see fp32 in host memory.
             let isSeen = kept.dtype == .float32 && kept.isOnHost

@@ -43,4 +43,27 @@ import Testing
         let near = largestDifference(states(5e-3, isTraining: true), plain)
         #expect(near > 0 && near < far / 50)
     }
+
+    /// The noise is added to what the embedding layer gives: in Gemma after its scale.
+    @Test(arguments: ["llama-tied", "gemma2", "gemma3"])
+    func noiseIsAsLargeAsSaid(_ name: String) throws {
+        let model = try ModelFixture(name: name).model()
+        let scale = name.hasPrefix("gemma") ? Double(model.width).squareRoot() : 1
+        let ids = Tensor((0..<20).map { 3 + $0 * 6 }, shape: [1, 20])
+        let plain = withoutGradient { model.hiddenStates(ids, SequenceContext()) }
+        func distance(_ context: SequenceContext) -> Double {
+            withoutGradient { (model.hiddenStates(ids, context) - plain).abs().mean().item() }
+        }
+        var context = SequenceContext(isTraining: true)
+        context.embeddingNoise = 0.1
+        let noisy = distance(context)
+        // The same by changing the rows that are looked up.
+        let noise = Tensor.empty([20, model.width])
+        let bound = context.embeddingNoise / Double(20 * model.width).squareRoot() / scale
+        Initializer.uniform(bound: bound).fill(noise, name: "noise", seed: 1)
+        let table = try #require(model.store["model.embed_tokens.weight"])
+        table.value = table.value.indexAdd(0, ids.reshape(-1), source: noise)
+        let ratio = noisy / distance(SequenceContext())
+        #expect(ratio > 0.6 && ratio < 1.6)
+    }
 }

@@ -57,25 +57,50 @@ func largestDifference(_ a: [Float], _ b: [Float]) -> Float {
     }
 }
 
-/// Every gradient has the recorded norm, and the recorded projection on a wave over its elements: a
-/// wrong or permuted one has not.
+/// Every gradient has the recorded norm and sums with random signs; see ``GradientSummary``.
 func expectGradients(of store: ParameterStore, _ recorded: JSON?) throws {
     let recorded = try #require(recorded?.objectValue)
     #expect(recorded.count == store.parameters.count)
     for parameter in store.parameters {
-        let summary = try #require(recorded[parameter.name]?.arrayValue, "\(parameter.name)")
-        let (norm, projection) = (summary[0].doubleValue ?? .nan, summary[1].doubleValue ?? .nan)
+        let summary = try GradientSummary(recorded[parameter.name])
         let gradient = try #require(parameter.value.gradient, "\(parameter.name)")
-        let flat = gradient.to(.float64).reshape(-1)
-        let wave = Tensor.arange(Double(flat.size(0)), dtype: .float64).cos()
-        // A key's bias changes nothing in softmax: its gradient is rounding noise.
-        let bound = norm < 1e-6 ? 1e-6 : 1e-5 * norm
-        #expect(abs(flat.norm().item() - norm) < bound, "\(parameter.name)")
-        // Against a wave, whose norm is the root of half the elements, rounding adds up.
-        let spread = Double(flat.size(0)).squareRoot()
-        let difference = abs((flat * wave).sum().item() - projection)
-        #expect(difference < bound * max(1, spread / 10), "\(parameter.name)")
+        #expect(summary.distance(to: gradient) < 1e-5, "\(parameter.name)")
     }
+}
+
+/// A gradient's norm and its sums with 16 rows of random signs, as `Tools/goldens/shared.py` makes
+/// them.
+///
+/// They speak for every element: of the two signs that an element can have, one at least takes the
+/// sums of two vectors as far apart as the element is. That all 16 rows hide a difference has a
+/// chance of 2^-16.
+struct GradientSummary {
+    let norm: Double
+    private let sums: [Double]
+
+    init(_ json: JSON?) throws {
+        let numbers = try #require(json?.arrayValue).compactMap(\.doubleValue)
+        try #require(numbers.count == 17)
+        norm = numbers[0]
+        sums = Array(numbers.dropFirst())
+    }
+
+    /// The largest difference of norm and sums, as a share of the norm.
+    func distance(to gradient: Tensor) -> Double {
+        let flat = gradient.to(.float64).reshape(-1)
+        let signs = Self.signs.slice(1, 0..<flat.size(0))
+        let found = [flat.norm().item()] + signs.matmul(flat).doubles()
+        let differences = zip(found, [norm] + sums).map { abs($0 - $1) }
+        // A key's bias may change nothing in softmax: its gradient is rounding noise.
+        return (differences.max() ?? .infinity) / max(norm, 0.1)
+    }
+
+    /// `[16, 8192]`; no parameter of the fixtures is larger.
+    nonisolated(unsafe) private static let signs: Tensor = {
+        let words = (1...8192).map { SplitMix64.mix($0) }
+        let rows = (0..<16).flatMap { bit in words.map { Float(($0 >> bit & 1) * 2) - 1 } }
+        return Tensor(rows, shape: [16, 8192]).to(.float64)
+    }()
 }
 
 /// Greedy ids by whole forward passes, without a cache.

@@ -35,10 +35,10 @@ import Testing
         let unit = UnitLayout(
             name: "u", kind: .init(isTrainable: true),
             specs: Array(specs.enumerated()).map { ($0, $1) }, shardCount: 1)
-        let runs = unit.decayRuns(in: 0..<16)
+        let runs = unit.updateRuns(in: 0..<16)
         #expect(runs.map(\.range) == [0..<8, 8..<10, 10..<14])
         #expect(runs.map(\.decays) == [true, false, true])
-        #expect(unit.decayRuns(in: 5..<12).map(\.range) == [0..<3, 3..<5, 5..<7])
+        #expect(unit.updateRuns(in: 5..<12).map(\.range) == [0..<3, 3..<5, 5..<7])
     }
 
     /// Every element of every parameter has one place, for any sizes and number of ranks.

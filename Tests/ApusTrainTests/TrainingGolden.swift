@@ -21,6 +21,9 @@ struct TrainingGolden: CustomStringConvertible, Sendable {
         TrainingGolden(name: "llama-untied-\($0)")
     }
     static let bfloat16 = TrainingGolden(name: "llama-untied-adamw-bf16")
+    static let adapters = ["llama-lora", "llama-dora", "llama-saved", "llama-plus"].map {
+        TrainingGolden(name: "adapters/\($0)")
+    }
 
     let name: String
     var description: String { name }
@@ -48,9 +51,21 @@ struct TrainingGolden: CustomStringConvertible, Sendable {
 
     static let tests = String(#filePath.dropLast("ApusTrainTests/TrainingGolden.swift".count))
 
+    private var path: String { Self.tests + "ApusTrainTests/Fixtures/\(name)" }
+
     func json() throws -> JSON {
-        let file = try MappedFile(path: Self.tests + "ApusTrainTests/Fixtures/\(name).json")
-        return try file.withBytes { try JSON.parse($0) }
+        try MappedFile(path: path + ".json").withBytes { try JSON.parse($0) }
+    }
+
+    /// Every weight of a trained adapter, by the model's names.
+    func expectedWeights() throws -> [String: [Float]] {
+        let file = try SafetensorsFile(path: path + "/final.safetensors")
+        var weights: [String: [Float]] = [:]
+        for name in file.names {
+            let short = String(name.dropFirst("base_model.model.".count))
+            weights[short.replacing(".base_layer", with: "")] = try file.floats(name)
+        }
+        return weights
     }
 
     func expected() throws -> [Step] {
@@ -62,28 +77,56 @@ struct TrainingGolden: CustomStringConvertible, Sendable {
     }
 
     /// Runs the golden's steps and returns what rank 0 reports.
-    func run(_ split: Split) throws -> [Step] {
-        try LoopbackWorld.run(split.ranks) { group in try run(split, group) }[0]
+    func run(_ split: Split) throws -> [Step] { try train(split).steps }
+
+    /// The same, and what an adapter has learnt.
+    func train(_ split: Split) throws -> (steps: [Step], weights: [String: [Float]]) {
+        try LoopbackWorld.run(split.ranks) { group in try train(split, group) }[0]
     }
 
-    private func run(_ split: Split, _ group: any ProcessGroup) throws -> [Step] {
+    private func train(
+        _ split: Split, _ group: any ProcessGroup
+    ) throws -> (steps: [Step], weights: [String: [Float]]) {
         let json = try json()
-        let folder = Self.tests + "ApusModelsTests/Fixtures/models/" + json["model"]!.stringValue!
-        let source = try PretrainedModel(path: folder)
-        let trained = try TrainedModel(
-            source.family.makeModel(), options: options(json, split), group: group)
-        #expect(try trained.load(from: source).isEmpty)
+        let trained = try makeModel(json, options(json, split), group)
         for unit in trained.model.store.units {
             unit.recomputesActivations = split.recomputes && trained.model.isBlock(unit)
         }
         let loop = TrainingLoop(
             trained, schedule: schedule(json), batches: try batches(split, group))
-        return try (0..<20).map { _ in
+        let steps = try (0..<20).map { _ in
             let record = try loop.next()
             return Step(
                 loss: record.loss, gradientNorm: record.gradientNorm ?? .nan,
                 learningRate: record.learningRate)
         }
+        var weights: [String: [Float]] = [:]
+        guard FilePaths.isFolder(path) else { return (steps, weights) }
+        try trained.forEachParameter(where: \.spec.isTrainable) {
+            weights[$0.name] = $0.value.floats()
+        }
+        return (steps, weights)
+    }
+
+    private func makeModel(
+        _ json: JSON, _ options: EngineOptions, _ group: any ProcessGroup
+    ) throws -> TrainedModel {
+        let folder = Self.tests + "ApusModelsTests/Fixtures/models/" + json["model"]!.stringValue!
+        let base = try PretrainedModel(path: folder)
+        guard FilePaths.isFolder(path) else {
+            let trained = try TrainedModel(base.family.makeModel(), options: options, group: group)
+            #expect(try trained.load(from: base).isEmpty)
+            return trained
+        }
+        let adapted = try AdaptedModel(base, AdapterFolder(path: path))
+        if let plus = json["loraplus"]?.arrayValue?.compactMap(\.doubleValue) {
+            LoRAPlus(ratio: plus[0], embeddingRate: plus[1]).apply(
+                to: adapted.model.store,
+                learningRate: json["optimizer"]!["learning_rate"]!.doubleValue!)
+        }
+        let trained = try TrainedModel(adapted.model, options: options, group: group)
+        _ = try trained.load(from: adapted.weights)
+        return trained
     }
 
     private func batches(_ split: Split, _ group: any ProcessGroup) throws -> TrainingBatches {

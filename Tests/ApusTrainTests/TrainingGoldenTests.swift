@@ -13,6 +13,24 @@ import Testing
         try compare(golden.run(.init()), golden.expected(), tolerance: 2e-2)
     }
 
+    /// What PEFT trains: every step, and at the end every weight that was trained.
+    @Test(
+        arguments: TrainingGolden.adapters,
+        [
+            TrainingGolden.Split(), .init(ranks: 2, microBatchSize: 2, strategy: .parameters),
+        ])
+    func adaptersEqualPEFT(_ golden: TrainingGolden, _ split: TrainingGolden.Split) throws {
+        let (steps, weights) = try golden.train(split)
+        try compare(steps, golden.expected(), tolerance: 1e-4)
+        let expected = try golden.expectedWeights()
+        #expect(weights.keys.sorted() == expected.keys.sorted())
+        for (name, values) in expected {
+            let pairs = zip(try #require(weights[name]), values)
+            let distance = pairs.reduce(0) { max($0, abs($1.0 - $1.1)) }
+            #expect(distance < 1e-5, "\(name)")
+        }
+    }
+
     @Test(
         arguments: TrainingGolden.adamw,
         [

@@ -65,6 +65,9 @@ CLASSIFIERS = {
 }
 
 
+AUTO = {"encoders": AutoModelForMaskedLM, "classifiers": AutoModelForSequenceClassification}
+
+
 def padded_batch(seed, padding, types):
     """Ids [3, SEQUENCE] padded on the right, their mask, and segments."""
     generator = torch.Generator().manual_seed(seed)
@@ -82,11 +85,14 @@ def padded_batch(seed, padding, types):
 def make(kind, name, config, seed):
     folder = MODEL_FIXTURES / kind / name
     shutil.rmtree(folder, ignore_errors=True)
-    is_masked = kind == "encoders"
-    auto = AutoModelForMaskedLM if is_masked else AutoModelForSequenceClassification
-    model = auto.from_config(copy.deepcopy(config), dtype=torch.float32)
+    model = AUTO[kind].from_config(copy.deepcopy(config), dtype=torch.float32)
     randomize(model, seed)
     model.save_pretrained(folder)
+
+
+def record(kind, name, config, seed):
+    """Writes what transformers computes with a folder."""
+    folder, is_masked, auto = MODEL_FIXTURES / kind / name, kind == "encoders", AUTO[kind]
     model = auto.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager").eval()
     batch = padded_batch(seed, model.config.pad_token_id, name.startswith("bert"))
@@ -121,11 +127,13 @@ def make(kind, name, config, seed):
 
 
 def main():
-    wanted = sys.argv[1:]
+    wanted = [name for name in sys.argv[1:] if name != "--record"]
     for kind, configs in (("encoders", MASKED), ("classifiers", CLASSIFIERS)):
         for index, (name, config) in enumerate(configs.items()):
             if not wanted or name in wanted:
-                make(kind, name, config, seed=500 + index)
+                if "--record" not in sys.argv:
+                    make(kind, name, config, seed=500 + index)
+                record(kind, name, config, seed=500 + index)
 
 
 if __name__ == "__main__":

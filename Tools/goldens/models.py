@@ -3,11 +3,12 @@
 
     python Tools/goldens/models.py            # all
     python Tools/goldens/models.py qwen3 gpt2 # some
+    python Tools/goldens/models.py --record   # what is computed with the folders that are there
 
 Each folder under Tests/ApusModelsTests/Fixtures/models holds config.json, generation_config.json
 and fp32 weights as `save_pretrained` writes them, and beside them
   expected.json         a token batch with labels (-100 is not trained), the mean loss, norm and
-                        projection of each parameter's gradient, and a greedy continuation
+                        projections of each parameter's gradient, and a greedy continuation
   expected.safetensors  `logits` of the whole batch [2, 20, vocabulary]
 """
 
@@ -201,6 +202,10 @@ def make(name, seed):
     if name == "llama-old-config":
         write_old_style(folder)
 
+
+def record(name, seed):
+    """Writes what transformers computes with a folder."""
+    folder = MODELS / name
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager").eval()
     ids, labels = batch(seed)
@@ -220,8 +225,12 @@ def make(name, seed):
 
 
 def main():
-    for name in sys.argv[1:] or CONFIGS:
-        make(name, seed=100 + list(CONFIGS).index(name))
+    names = [name for name in sys.argv[1:] if name != "--record"]
+    for name in names or CONFIGS:
+        seed = 100 + list(CONFIGS).index(name)
+        if "--record" not in sys.argv:
+            make(name, seed)
+        record(name, seed)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
     python Tools/goldens/quantization.py
 
 Tests/ApusNNTests/Fixtures/quantization.safetensors: `weight` [72, 256]; for `nf4` and `nf4-double`
-`codes` and `scales` (with double quantisation those of the scales); with double quantisation also
-`scale-codes`, `offset`, `table`, the 256 numbers, and the `decoded` weights; for `int8` `codes`
+`codes`, `scales` (with double quantisation those of the scales) and the `decoded` weights; with
+double quantisation also `scale-codes`, `offset` and `table`, the 256 numbers; for `int8` `codes`
 [72, 256] and `scales`.
 """
 
@@ -35,8 +35,8 @@ def main():
         inner = state.state2 if double else state
         tensors[f"{name}.codes"] = codes.flatten()
         tensors[f"{name}.scales"] = inner.absmax
+        tensors[f"{name}.decoded"] = functional.dequantize_4bit(codes, state)
         if double:
-            tensors[f"{name}.decoded"] = functional.dequantize_4bit(codes, state)
             tensors[f"{name}.scale-codes"] = state.absmax
             tensors[f"{name}.offset"] = state.offset.reshape(1)
             tensors[f"{name}.table"] = inner.code

@@ -134,12 +134,16 @@ class Compute:
         return loss.item()
 
 
-def train(folder, settings, dtype, clip, lines):
+def load(folder, dtype):
+    """The model of the masters: in fp32 where it computes in less."""
     wide = torch.float64 if dtype == torch.float64 else torch.float32
-    master = AutoModelForCausalLM.from_pretrained(
+    return AutoModelForCausalLM.from_pretrained(
         MODELS / folder, dtype=wide, attn_implementation="eager").train()
+
+
+def train(master, optimizer, dtype, clip, lines):
+    """Trains the model in place; returns what is recorded of each step."""
     compute = Compute(master, dtype)
-    optimizer = make_optimizer(master, settings)
     schedule = get_cosine_schedule_with_warmup(optimizer, WARM_UP, STEPS)
     steps = []
     for step in range(STEPS):
@@ -153,7 +157,12 @@ def train(folder, settings, dtype, clip, lines):
         steps.append({
             "step": step + 1, "loss": rounded(loss, 9), "grad_norm": rounded(norm, 9),
             "learning_rate": rounded(rate, 12), "tokens": int((labels[:, 1:] != -100).sum())})
-    return master, steps
+    return steps
+
+
+def deviation(steps, exact):
+    """The largest relative distance of a loss from that in double precision."""
+    return max(abs(a["loss"] / b["loss"] - 1) for a, b in zip(steps, exact, strict=True))
 
 
 def spared_names(model):
@@ -177,18 +186,22 @@ def samples(model):
 
 def make(run, lines):
     folder, settings, dtype, clip = RUNS[run]
-    model, steps = train(folder, settings, getattr(torch, dtype), clip, lines)
-    _, exact = train(folder, settings, torch.float64, clip, lines)
-    deviation = max(abs(a["loss"] / b["loss"] - 1) for a, b in zip(steps, exact, strict=True))
+
+    def run_in(dtype):
+        model = load(folder, dtype)
+        return model, train(model, make_optimizer(model, settings), dtype, clip, lines)
+
+    model, steps = run_in(getattr(torch, dtype))
+    floor = deviation(steps, run_in(torch.float64)[1])
     clipped = sum(step["grad_norm"] > clip for step in steps)
     losses = f"{steps[0]['loss']:.4f} -> {steps[-1]['loss']:.4f}"
-    print(f"{run}: {losses}, {clipped} of {STEPS} steps clipped, fp64 {deviation:.1e}")
+    print(f"{run}: {losses}, {clipped} of {STEPS} steps clipped, fp64 {floor:.1e}")
     assert 0 < clipped < STEPS, "clipping must be active in some steps and idle in others"
     write_json(TRAINING_FIXTURES / f"{run}.json", {
         "model": folder, "compute_dtype": dtype, "optimizer": settings,
         "weight_decay": DECAY, "not_decayed": spared_names(model), "max_grad_norm": clip,
         "schedule": {"name": "cosine", "warmup_steps": WARM_UP, "total_steps": STEPS},
-        "sequences_per_step": WINDOW, "float64_deviation": rounded(deviation, 2),
+        "sequences_per_step": WINDOW, "float64_deviation": rounded(floor, 2),
         "steps": steps, "final_values": samples(model)})
 
 

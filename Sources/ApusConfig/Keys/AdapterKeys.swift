@@ -53,6 +53,12 @@ extension RecipeKeys {
         Key(
             "peft_init_lora_weights", \.adapter.initialization, .choice(notYet: beginningsToCome),
             "How the matrices begin; all but 'false' leave the model unchanged."),
+        Key(
+            "loraplus_lr_ratio", \.adapter.plusRatio, .optional(.positive),
+            "LoRA+: the second matrices and vectors learn faster by this; 16 is usual."),
+        Key(
+            "loraplus_lr_embedding", \.adapter.plusEmbeddingRate, .positive,
+            "LoRA+: the learning rate of the matrices beside an embedding."),
     ]
 
     private static let beginningsToCome = Dictionary(

@@ -19,6 +19,11 @@ extension ResolvedRecipe {
                 "reinit_weights", "an adapter needs weights to stand beside",
                 "remove 'adapter' or 'reinit_weights'")
         }
+        if origins["loraplus_lr_embedding"] != nil, adapter.plusRatio == nil {
+            report(
+                "loraplus_lr_embedding", "'loraplus_lr_embedding' without 'loraplus_lr_ratio'",
+                "add 'loraplus_lr_ratio', or remove it")
+        }
         guard adapter.modelDirectory == nil else { return problems }
         if adapter.rank == nil {
             report("lora_r", "'lora_r' is missing", "8 to 64 are usual; lora_alpha twice as much")

@@ -23,6 +23,10 @@ public struct AdapterSettings: Sendable, Hashable {
     public var usesRankStabilizedScale = false
     public var layersToTransform: [Int] = []
     public var initialization = AdapterInitialization.standard
+    /// LoRA+: the learning rate of second factors over that of the first ones; nil: one for all.
+    public var plusRatio: Double?
+    /// LoRA+: the learning rate of an embedding's factors.
+    public var plusEmbeddingRate = 1e-6
 
     public init() {}
 }

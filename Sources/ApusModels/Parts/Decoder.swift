@@ -99,9 +99,11 @@ public final class Decoder: LanguageModel {
     public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {
         store.isTraining = context.isTraining
         var x = embeddingUnit.run([]) { _ in
-            context.addingNoise(to: self.embedding(tokens))
+            let embedded = self.embedding(tokens)
+            let scale = self.form.embeddingScale
+            // transformers' embedding layers scale inside: their noise is of the scaled size.
+            return context.addingNoise(to: scale == 1 ? embedded : embedded * scale)
         }
-        if form.embeddingScale != 1 { x = x * form.embeddingScale }
         let passes = LayerPasses(form, context, length: tokens.size(1), like: x)
         for layer in blocks.indices {
             let (block, pass) = (blocks[layer], passes.pass(of: layer))

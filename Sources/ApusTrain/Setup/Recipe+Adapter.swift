@@ -11,6 +11,11 @@ extension Recipe {
         return .nf4(doubleQuantized: adapter.quantization.usesDoubleQuantization)
     }
 
+    /// nil: one learning rate for all.
+    public var loraPlus: LoRAPlus? {
+        adapter.plusRatio.map { LoRAPlus(ratio: $0, embeddingRate: adapter.plusEmbeddingRate) }
+    }
+
     /// nil: all weights are trained.
     public var loraConfiguration: LoRAConfiguration? {
         guard adapter.kind != nil else { return nil }

@@ -28,6 +28,8 @@ struct RunModel {
         let adapted = try AdaptedModel(
             pretrained, configuration, adapter: folder, quantization: recipe.quantization,
             seed: UInt64(bitPattern: Int64(recipe.output.seed)))
+        recipe.loraPlus?.apply(
+            to: adapted.model.store, learningRate: recipe.optimizer.learningRate)
         (model, weights, adapter) = (adapted.model, adapted.weights, adapted)
     }
 
