@@ -186,12 +186,16 @@ import Testing
         #expect(second.contains("another job saves its checkpoints here"), "\(second)")
     }
 
-    @Test func theBestCheckpointIsWhatTheRunEndsWith() throws {
+    @Test(arguments: [
+        "--ranks 1", "--ranks 2 --set sharding=gradients", "--ranks 2 --set sharding=parameters",
+    ])
+    func theBestCheckpointIsWhatTheRunEndsWith(_ arguments: String) throws {
         let run = try TinyRun()
         // A rate at which the later steps are worse.
         let result = try run.train(
             """
-            --set max_steps=12 --set save_steps=2 --set val_set_size=0.2 --set save_total_limit=1 \
+            \(arguments) --set max_steps=12 --set save_steps=2 \
+            --set val_set_size=0.2 --set save_total_limit=1 \
             --set load_best_model_at_end=true --set learning_rate=1 --set lr_scheduler=constant
             """)
         #expect(result.exitCode == 0, "\(result.output)")

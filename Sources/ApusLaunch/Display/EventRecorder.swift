@@ -4,22 +4,47 @@
     import Darwin
 #endif
 
-/// Keeps the events of a run in `events.jsonl`.
+/// Keeps the events of a run in `events.jsonl`: behind those of the run that it goes on from, or
+/// in place of what was there.
 public final class EventRecorder {
     private let file: UnsafeMutablePointer<FILE>
+    /// What was reported before it is known which of both; nil from then on. A run that fails so
+    /// early replaces nothing.
+    private var waiting: [String]? = []
 
     /// - Throws: `LaunchError` when the file cannot be written.
     public init(path: String) throws(LaunchError) {
-        guard let file = fopen(path, "we") else {
+        guard let file = fopen(path, "ae") else {
             throw LaunchError("\(path) cannot be written: \(String(cString: strerror(errno)))")
         }
         self.file = file
     }
 
-    func record(_ line: String) {
-        fputs(line + "\n", file)
+    /// - event: what the line says; nil where it is no event
+    func record(_ line: String, _ event: TrainingEvent?) {
+        guard waiting != nil else { return write([line]) }
+        waiting?.append(line)
+        switch event {
+        case .resumed: endWaiting()
+        case .start:
+            ftruncate(fileno(file), 0)
+            endWaiting()
+        default: break
+        }
+    }
+
+    private func endWaiting() {
+        write(waiting ?? [])
+        waiting = nil
+    }
+
+    private func write(_ lines: [String]) {
+        for line in lines { fputs(line + "\n", file) }
         fflush(file)
     }
 
-    deinit { fclose(file) }
+    deinit {
+        endWaiting()
+        fclose(file)
+    }
 }

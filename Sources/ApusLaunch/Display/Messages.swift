@@ -28,6 +28,8 @@ public struct Messages: Sendable {
         case .evaluation(let step, let loss):
             ["held-out loss \(Figures.loss(loss)) at step \(step)"]
         case .saved(let path): ["saved \(path)"]
+        case .resumed(let step, let path, let restored):
+            ["resumed from \(path), step \(step): \(restored)"]
         case .note(let text): [text]
         case .warning(let message): [styled("warning: ", .warning) + message]
         }

@@ -28,7 +28,7 @@ public struct RunState: Sendable {
         case .sample(let sample): samples.append(sample)
         case .done(let summary): self.summary = summary
         case .error(_, let message): error = message
-        case .saved, .note, .warning: break
+        case .resumed, .saved, .note, .warning: break
         }
     }
 

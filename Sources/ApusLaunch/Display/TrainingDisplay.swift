@@ -42,9 +42,10 @@ public final class TrainingDisplay: LaunchObserver {
     }
 
     public func reported(_ line: String) {
-        recorder?.record(line)
+        let parsed = Result { () throws(EventError) in try TrainingEvent(line: line) }
+        recorder?.record(line, try? parsed.get())
         do {
-            let event = try TrainingEvent(line: line)
+            let event = try parsed.get()
             state.apply(event)
             if case .step(let facts) = event { showStep(facts) }
             if case .phase(let name, let detail) = event { showPhase(name, detail) }

@@ -4,6 +4,8 @@ import ApusBase
 public enum TrainingEvent: Sendable, Hashable {
     /// A part of the run began: loading the model, tokenizing, training, saving.
     case phase(name: String, detail: String?)
+    /// The run goes on from a checkpoint, after its step.
+    case resumed(step: Int, path: String, restored: String)
     /// The first step is next.
     case start(RunFacts)
     case step(StepFacts)
@@ -85,6 +87,7 @@ extension TrainingEvent {
         switch name {
         case "phase":
             json["name"]?.stringValue.map { .phase(name: $0, detail: json["detail"]?.stringValue) }
+        case "resumed": resumption(json)
         case "start": RunFacts(json).map { .start($0) }
         case "step": StepFacts(json).map { .step($0) }
         case "eval": evaluation(json)
@@ -97,6 +100,13 @@ extension TrainingEvent {
         case "done": Summary(json).map { .done($0) }
         default: nil
         }
+    }
+
+    private static func resumption(_ json: JSON) -> TrainingEvent? {
+        guard let step = json["step"]?.intValue, let path = json["path"]?.stringValue,
+            let restored = json["restored"]?.stringValue
+        else { return nil }
+        return .resumed(step: step, path: path, restored: restored)
     }
 
     private static func evaluation(_ json: JSON) -> TrainingEvent? {

@@ -62,8 +62,10 @@ final class RunCheckpoints {
         session.step = start.trainer.step
         if try restoreGenerators(start) { restored.append("random generators") }
         bestMetric = start.checkpoint.manifest.metric
-        let from = "\(start.checkpoint.path), step \(start.trainer.step)"
-        events.send(.note("resumed from \(from): \(restored.joined(separator: ", "))"))
+        events.send(
+            .resumed(
+                step: start.trainer.step, path: start.checkpoint.path,
+                restored: restored.joined(separator: ", ")))
         if start.lacksOptimizer {
             events.send(.warning("the checkpoint has no optimizer state: that begins anew"))
         }

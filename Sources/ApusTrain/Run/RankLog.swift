@@ -37,6 +37,8 @@ extension RunEvent {
         case .evaluation(let step, let loss):
             return "held-out loss \(loss.fixed(4)) at step \(step)"
         case .saved(let path): return "saved \(path)"
+        case .resumed(let step, let path, let restored):
+            return "resumed from \(path), step \(step): \(restored)"
         case .note(let text): return text
         case .warning(let message): return "warning: \(message)"
         case .done(let summary):

@@ -9,6 +9,9 @@ public import ApusBase
 /// What a run tells whoever started it: the lines of the event stream.
 public enum RunEvent: Sendable {
     case phase(String, detail: String? = nil)
+    /// The run goes on from a checkpoint: steps after this one that were reported before count no
+    /// more.
+    case resumed(step: Int, path: String, restored: String)
     case start(steps: Int, ranks: Int, parameters: Int, trainedTokensPerEpoch: Int)
     case step(StepRecord)
     case evaluation(step: Int, loss: Double)
@@ -38,6 +41,11 @@ extension RunEvent {
             var object: JSONObject = ["event": "phase", "name": .string(name)]
             object["detail"] = detail.map { .string($0) }
             return .object(object)
+        case .resumed(let step, let path, let restored):
+            return [
+                "event": "resumed", "step": .integer(step), "path": .string(path),
+                "restored": .string(restored),
+            ]
         case .start(let steps, let ranks, let parameters, let tokens):
             return [
                 "event": "start", "steps": .integer(steps), "ranks": .integer(ranks),
