@@ -26,8 +26,11 @@ import Testing
 
     /// What the tools themselves tell of the same state; made by Tools/goldens/checkpoints.py.
     @Test(arguments: [
-        "deepspeed-0-fp32", "deepspeed-1-bf16", "deepspeed-2-fp32", "deepspeed-3-bf16",
-        "accelerate",
+        "deepspeed-0-fp32", "deepspeed-0-fp16", "deepspeed-0-fp16-fused", "deepspeed-0-bf16",
+        "deepspeed-1-bf16", "deepspeed-1-fp16", "deepspeed-2-fp32", "deepspeed-2-fp16",
+        "deepspeed-2-fp16-aligned", "deepspeed-3-bf16", "deepspeed-3-fp16", "universal-2",
+        "universal-3", "accelerate", "accelerate-gpt2", "accelerate-bert", "accelerate-bin",
+        "accelerate-fsdp", "accelerate-fsdp-whole", "dcp",
     ])
     func statesOfOtherProgramsAreReadExactly(_ name: String) throws {
         let source = try ForeignState.open(Self.fixture(name))
@@ -41,8 +44,14 @@ import Testing
             #expect(try floats(source, tensor) == expected.floats(key), "\(key)")
         }
         #expect(missing.isEmpty, "\(missing)")
-        #expect(source.step == 3 && source.updates == 3)
-        #expect(source.notes.isEmpty, "\(source.notes)")
+        // DeepSpeed's stage 0 makes a step without gradients before the first in 16 bits.
+        let isEarly = name.hasPrefix("deepspeed-0-") && name != "deepspeed-0-fp32"
+        #expect(source.step == 3 && source.updates == (isEarly ? 4 : 3))
+        // FSDP saves the tied head as if it were another matrix.
+        let isTied = name == "dcp" || name.hasPrefix("accelerate-fsdp")
+        let note = "lm_head.weight has the values of model.embed_tokens.weight and no moments"
+        #expect(source.notes.count == (isTied ? 1 : 0), "\(source.notes)")
+        #expect(source.notes.allSatisfy { $0.hasPrefix(note) })
     }
 
     @Test func anImportedStateIsACheckpoint() throws {
@@ -73,6 +82,75 @@ import Testing
         }
         let message = failure { _ = try ForeignState.open(folder / "copy") }
         #expect(message.contains("2 ranks wrote it, 1 have a file here"), "\(message)")
+    }
+
+    /// One bit of a 16-bit weight differs from its master: the masters' order is no longer sure.
+    @Test(arguments: ["deepspeed-0-fp16", "deepspeed-0-fp16-fused"])
+    func unnamedMastersThatDoNotRoundToTheWeightsAreNotTrusted(_ name: String) throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.copyItem(atPath: Self.fixture(name), toPath: folder / "copy")
+        let path = folder / "copy/global_step3/mp_rank_00_model_states.pt"
+        let file = try PyTorchFile(path: path)
+        let tensor = try #require(file.value["module"]?["b.weight"]?.tensor)
+        try flipByte(at: file.entry(tensor, "b.weight").byteRange.lowerBound, of: path)
+        let source = try ForeignState.open(folder / "copy")
+        let note = try #require(source.notes.first)
+        #expect(note.contains("no names, and those of group 0 from element"), "\(note)")
+        #expect(source.stateTensors.allSatisfy { $0.key.kind == StateKey.weight })
+        #expect(source.stateTensors.contains { $0.dtype == .float16 })
+    }
+
+    private func flipByte(at offset: Int, of path: String) throws {
+        let handle = try #require(FileHandle(forUpdatingAtPath: path))
+        try handle.seek(toOffset: UInt64(offset))
+        let byte = try #require(try handle.read(upToCount: 1)?.first)
+        try handle.seek(toOffset: UInt64(offset))
+        try handle.write(contentsOf: [byte ^ 1])
+        try handle.close()
+    }
+
+    @Test func partsOfDistributedCheckpointsAreMissed() throws {
+        let folder = try TemporaryFolder()
+        let manager = FileManager.default
+        try manager.copyItem(atPath: Self.fixture("accelerate-fsdp"), toPath: folder / "copy")
+        let part = folder / "copy/pytorch_model_fsdp_0/__1_0.distcp"
+        let handle = try #require(FileHandle(forUpdatingAtPath: part))
+        try handle.truncate(atOffset: 1000)
+        try handle.close()
+        let cutOff = failure { _ = try ForeignState.open(folder / "copy") }
+        #expect(cutOff.contains("__1_0.distcp: offset 1000: ends inside "), "\(cutOff)")
+        try manager.removeItem(atPath: part)
+        let missing = failure { _ = try ForeignState.open(folder / "copy") }
+        #expect(missing.contains("__1_0.distcp: is missing, though .metadata"), "\(missing)")
+    }
+
+    /// Names in the order of a safetensors file become those of the model again.
+    @Test func declarationsAreInTransformersOrder() throws {
+        let text = try MappedFile(path: Self.fixture("orders.json")).withBytes { Array($0) }
+        let models = try #require(JSON.parse(text).objectValue)
+        #expect(models.members.count >= 17)
+        for (model, names) in models.members {
+            let declared = try #require(names.arrayValue).compactMap(\.stringValue)
+            let sorted = declared.sorted().map { (name: $0, shape: [Int]()) }
+            let orders = ParameterOrder.candidates(sorted).map { $0.map(\.name) }
+            #expect(orders.contains(declared), "\(model)")
+        }
+    }
+
+    /// An optimizer that numbers the parameters of a model nobody knows.
+    @Test func momentsOfUnknownModelsAreLeftOut() throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.copyItem(
+            atPath: Self.fixture("accelerate/optimizer.bin"), toPath: folder / "optimizer.bin")
+        let writer = try SafetensorsWriter(
+            path: folder / "model.safetensors",
+            tensors: [.init("tower.3.gate.weight", .f32, shape: [1])])
+        try [Float(1)].withUnsafeBytes { raw in try writer.write("tower.3.gate.weight", raw) }
+        try writer.finish()
+        let source = try ForeignState.open(folder.path)
+        #expect(source.stateTensors.count == 1)
+        #expect(source.notes.count == 1)
+        #expect(source.notes[0].contains("order that is not known for this kind of model"))
     }
 
     @Test(arguments: [1, 3, 4])

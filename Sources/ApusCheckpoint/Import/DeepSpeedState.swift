@@ -11,13 +11,18 @@ enum DeepSpeedState {
         if try FilePaths.names(in: path).contains(where: { $0.hasSuffix("_model_states.pt") }) {
             return path
         }
-        let latest = FilePaths.join(path, "latest")
-        guard FilePaths.isFile(latest) else { return nil }
-        let text = try MappedFile(path: latest).withBytes { String(decoding: $0, as: UTF8.self) }
-        let tagged = FilePaths.join(path, String(text.prefix { !$0.isWhitespace }))
-        guard FilePaths.isFolder(tagged) else { return nil }
+        guard let tagged = try tagged(path, by: "latest") else { return nil }
         let names = try FilePaths.names(in: tagged)
         return names.contains { $0.hasSuffix("_model_states.pt") } ? tagged : nil
+    }
+
+    /// The folder that the file `latest` in a folder names, if both are there.
+    static func tagged(_ path: String, by latest: String) throws(FileError) -> String? {
+        let file = FilePaths.join(path, latest)
+        guard FilePaths.isFile(file) else { return nil }
+        let text = try MappedFile(path: file).withBytes { String(decoding: $0, as: UTF8.self) }
+        let tagged = FilePaths.join(path, String(text.prefix { !$0.isWhitespace }))
+        return FilePaths.isFolder(tagged) ? tagged : nil
     }
 
     static func open(_ folder: String) throws(FileError) -> ForeignState {
@@ -53,12 +58,21 @@ enum DeepSpeedState {
         let module = try model.require(model.value["module"], "\"module\"") { $0.dictionary }
         let optimizer = model.value["optimizer"]
         let names = parameters(of: module, model)
-        // Of fp16 and bf16 the masters lie in flat groups without names.
-        guard optimizer?["fp32_groups_flat"] == nil else {
-            notes.append("fp32 masters without names: the weights are the 16-bit ones")
+        if optimizer?["fp32_groups_flat"] != nil || optimizer?["fp32_groups"] != nil {
+            let parameters = names.compactMap { name, _ in
+                module[name]?.tensor.map { (name: name, tensor: $0) }
+            }
+            let masters = try UnnamedMasters(model, optimizer, of: parameters)
+            guard let doubt = masters.doubt else {
+                try masters.add(to: &state)
+                return masters.updates
+            }
+            notes.append(
+                "the fp32 masters have no names, and \(doubt): the weights are the 16-bit ones, "
+                    + "without moments")
             return nil
         }
-        guard let moments = TorchMoments(model, optimizer, parameters: names) else {
+        guard let moments = TorchMoments(model, optimizer, orders: [names]) else {
             if optimizer?["state"] != nil {
                 notes.append("the optimizer's states have no names, and their order is not known")
             }
@@ -71,13 +85,15 @@ enum DeepSpeedState {
     /// Names and shapes of the trained parameters, in the model's order; of tied ones the first.
     private static func parameters(
         of module: PickledDictionary, _ model: PyTorchFile
-    ) -> [(name: String, shape: [Int])] {
+    ) -> [NumberedParameter] {
         let buffers = Set((model.value["buffer_names"]?.elements ?? []).compactMap(\.stringValue))
         let frozen = model.value["frozen_param_shapes"]?.dictionary
-        var storages: Set<String> = []
+        var places: Set<String> = []
         return module.members.compactMap { key, value in
             guard let name = key.stringValue, let tensor = value.tensor, !buffers.contains(name),
-                frozen?[name] == nil, storages.insert(tensor.storage.key).inserted
+                frozen?[name] == nil,
+                // DeepSpeed's parameters may be views of one storage.
+                places.insert("\(tensor.storage.key)@\(tensor.offset)").inserted
             else { return nil }
             return (name, tensor.shape)
         }
@@ -85,7 +101,7 @@ enum DeepSpeedState {
 
     /// What is not in the optimizer's groups: frozen weights, and at stage 0 all of them. Buffers
     /// and second names of tied weights are left out.
-    private static func addRest(
+    static func addRest(
         _ models: [PyTorchFile], _ stage: Int, to state: inout PickledState
     ) throws(FileError) {
         let model = models[0]
@@ -180,11 +196,17 @@ enum DeepSpeedState {
 }
 
 extension PickleValue {
-    /// `torch.Size`, or any tuple of integers.
+    /// `torch.Size`, or any tuple of integers that is the shape of a tensor.
     var shape: [Int]? {
         let values = elements ?? object?.arguments.first?.elements
         guard let values else { return nil }
         let shape = values.compactMap(\.intValue)
+        var count = 1
+        for size in shape {
+            let (product, overflow) = count.multipliedReportingOverflow(by: size)
+            guard size >= 0, !overflow else { return nil }
+            count = product
+        }
         return shape.count == values.count ? shape : nil
     }
 

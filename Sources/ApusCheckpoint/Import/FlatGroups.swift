@@ -13,6 +13,8 @@ struct FlatGroups {
     private var weights: [[FlatTensors]] = []
     private var moments: [(kind: String, flat: [[FlatTensors]])] = []
     private(set) var updates: Int?
+    /// By group and parameter: elements of no use behind each, where DeepSpeed aligns parameters.
+    private var gaps: [[Int]] = []
 
     private static let momentNames = [
         ("exp_avg", "firstMoment"), ("exp_avg_sq", "secondMoment"),
@@ -28,6 +30,9 @@ struct FlatGroups {
                 value.elements?.compactMap(\.tensor)
             }
         }
+        let paddings = files.optimizers.first?.value["optimizer_state_dict"]?[
+            "param_alignment_paddings"]
+        gaps = (paddings?.elements ?? []).map { ($0.elements ?? []).compactMap(\.intValue) }
         for (name, kind) in Self.momentNames {
             var isThere = true
             let flat = try collect { file throws(FileError) in
@@ -79,7 +84,7 @@ struct FlatGroups {
         var offset = 0
         for (group, shapes) in groups.enumerated() {
             if stage < 3 { offset = 0 }
-            for (key, value) in shapes.members {
+            for (position, (key, value)) in shapes.members.enumerated() {
                 guard let name = key.stringValue, let shape = value.shape else { continue }
                 let count = shape.reduce(1, *)
                 for (kind, flat) in [(StateKey.weight, weights)] + moments {
@@ -88,9 +93,14 @@ struct FlatGroups {
                         pieces(flat[0], group: group, offset: offset, count: count),
                         path: model.path)
                 }
-                offset += stage < 3 ? count : chunk(count)
+                offset += stage < 3 ? count + gap(group, position) : chunk(count)
             }
         }
+    }
+
+    private func gap(_ group: Int, _ position: Int) -> Int {
+        guard gaps.indices.contains(group), gaps[group].indices.contains(position) else { return 0 }
+        return gaps[group][position]
     }
 
     private func chunk(_ count: Int) -> Int { (count + files.count - 1) / files.count }

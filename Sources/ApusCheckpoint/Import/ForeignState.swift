@@ -10,11 +10,13 @@ public struct ForeignState: StateSource {
     /// Updates that the optimizer's moments have behind them; nil where there are none.
     public let updates: Int?
     /// What the checkpoint holds that is not taken over, and why.
-    public let notes: [String]
+    public private(set) var notes: [String]
     let state: PickledState
     /// Weights in files of another kind.
     let weights: (any TensorSource)?
     private let weightTensors: [StateTensor]
+    /// Names of tied weights that are there under another one too.
+    private var secondNames: Set<StateKey> = []
 
     init(
         path: String, origin: String, step: Int, updates: Int?, notes: [String],
@@ -28,16 +30,21 @@ public struct ForeignState: StateSource {
         self.state = state
         self.weights = weights
         weightTensors = weights.map { source in
-            source.names.compactMap { name in
+            // PyTorch files have tied weights under all their names, the model's first one first.
+            var places: Set<Range<Int>> = []
+            return source.names.compactMap { name in
                 guard let entry = source.entry(name), let dtype = entry.dtype,
-                    dtype.isFloatingPoint
+                    dtype.isFloatingPoint,
+                    !(source is PickledTensors) || places.insert(entry.byteRange).inserted
                 else { return nil }
                 return StateTensor(StateKey(name), shape: entry.shape, dtype: dtype)
             }
         } ?? []
     }
 
-    public var stateTensors: [StateTensor] { weightTensors + state.tensors.map(\.tensor) }
+    public var stateTensors: [StateTensor] {
+        (weightTensors + state.tensors.map(\.tensor)).filter { !secondNames.contains($0.key) }
+    }
 
     public func read(
         _ tensor: StateTensor, _ elements: Range<Int>,
@@ -50,15 +57,46 @@ public struct ForeignState: StateSource {
         try state.read(tensor, elements, into: destination)
     }
 
-    /// Opens a checkpoint folder of DeepSpeed, a folder of Accelerate's `save_state` or of the
-    /// HuggingFace trainer, or plain weights.
+    /// Hides a weight, and says why.
+    mutating func leaveOut(_ key: StateKey, because note: String) {
+        secondNames.insert(key)
+        notes.append(note)
+    }
+
+    /// Opens a checkpoint folder of DeepSpeed, of Accelerate's `save_state`, of the HuggingFace
+    /// trainer or of `torch.distributed.checkpoint`, or plain weights.
     public static func open(_ path: String) throws(FileError) -> ForeignState {
+        if let folder = try UniversalState.folder(path) { return try UniversalState.open(folder) }
         if let folder = try DeepSpeedState.folder(path) { return try DeepSpeedState.open(folder) }
-        if AccelerateState.isOne(path) { return try AccelerateState.open(path) }
+        if AccelerateState.isOne(path) {
+            return try AccelerateState.open(path).withoutSecondNames()
+        }
+        if DistributedState.isOne(path) { return try openDistributed(path).withoutSecondNames() }
         let weights = try openTensors(at: path)
         return ForeignState(
             path: path, origin: "weights", step: 0, updates: nil,
             notes: ["there is no optimizer state beside the weights"], state: PickledState(),
             weights: weights)
+    }
+
+    /// The program that wrote a checkpoint; nil for Apus's own, plain weights and anything else.
+    public static func writer(of path: String) throws(FileError) -> String? {
+        if Checkpoint.isCheckpoint(path) { return nil }
+        if try UniversalState.folder(path) != nil { return "DeepSpeed" }
+        if try DeepSpeedState.folder(path) != nil { return "DeepSpeed" }
+        if AccelerateState.isOne(path) { return "Accelerate" }
+        return DistributedState.isOne(path) ? "torch.distributed.checkpoint" : nil
+    }
+
+    private static func openDistributed(_ path: String) throws(FileError) -> ForeignState {
+        var distributed = try DistributedState(path)
+        var state = PickledState()
+        let updates = try distributed.add(to: &state)
+        let ranks = try distributed.rankCount()
+        let notes = updates == nil ? ["there are no Adam moments beside the weights"] : []
+        return ForeignState(
+            path: path,
+            origin: "torch.distributed.checkpoint, \(ranks) rank" + (ranks == 1 ? "" : "s"),
+            step: updates ?? 0, updates: updates, notes: notes, state: state)
     }
 }

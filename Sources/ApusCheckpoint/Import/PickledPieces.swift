@@ -78,9 +78,22 @@ struct PickledState {
         guard let position = index[tensor.key] else {
             preconditionFailure("read: \(tensor.key) is not in the checkpoint")
         }
-        let size = tensor.dtype.byteCount
+        try tensors[position].pieces.read(
+            tensor.key.parameter, elements, as: tensor.dtype, into: destination)
+    }
+}
+
+extension [FlatTensors.Piece] {
+    /// Reads elements of the pieces, as if these lay end to end.
+    ///
+    /// - name: for messages
+    func read(
+        _ name: String, _ elements: Range<Int>, as dtype: DType,
+        into destination: UnsafeMutableRawBufferPointer
+    ) throws(FileError) {
+        let size = dtype.byteCount
         var start = 0
-        for piece in tensors[position].pieces {
+        for piece in self {
             let place = start..<start + piece.elements.count
             start = place.upperBound
             let own = place.clamped(to: elements)
@@ -88,8 +101,7 @@ struct PickledState {
             let from = piece.elements.lowerBound + own.lowerBound - place.lowerBound
             let target = (own.lowerBound - elements.lowerBound) * size
             try piece.part.file.read(
-                piece.part.tensor, tensor.key.parameter, elements: from..<from + own.count,
-                as: tensor.dtype,
+                piece.part.tensor, name, elements: from..<from + own.count, as: dtype,
                 into: UnsafeMutableRawBufferPointer(
                     rebasing: destination[target..<target + own.count * size]))
         }

@@ -10,16 +10,29 @@ public final class PyTorchFile: Sendable {
     public let path: String
     public let value: PickleValue
     private let file: MappedFile
+    /// Where it begins in the mapped file.
+    private let base: Int
 
     public convenience init(path: String) throws(FileError) {
         try self.init(MappedFile(path: path))
     }
 
-    public init(_ file: MappedFile) throws(FileError) {
+    public convenience init(_ file: MappedFile) throws(FileError) {
+        try self.init(file, at: 0..<file.size, path: file.path)
+    }
+
+    /// One that stands among others in a file, as in distributed checkpoints.
+    ///
+    /// - path: for messages, whose offsets count from its beginning
+    public init(_ file: MappedFile, at range: Range<Int>, path: String) throws(FileError) {
+        precondition(
+            range.lowerBound >= 0 && range.upperBound <= file.size,
+            "PyTorchFile: \(range) is not within \(file.path)")
         self.file = file
-        path = file.path
-        let path = file.path
-        value = try file.withBytes { raw throws(FileError) in
+        self.path = path
+        base = range.lowerBound
+        value = try file.withBytes { bytes throws(FileError) in
+            let raw = UnsafeRawBufferPointer(rebasing: bytes[range])
             if ZipArchive.begins(raw) { return try TorchArchive(raw, path: path).value() }
             return try LegacyTorchFile(raw, path: path).value()
         }
@@ -57,17 +70,17 @@ public final class PyTorchFile: Sendable {
         }
         if tensor.isContiguous, case .file(let offset) = tensor.storage.place {
             try stored.read(
-                file, offset: offset + tensor.offset * stored.block.bytes, elements: elements,
-                as: dtype, into: destination)
+                file, offset: base + offset + tensor.offset * stored.block.bytes,
+                elements: elements, as: dtype, into: destination)
         } else {
-            tensor.gather(from: file, stored, elements, as: dtype, into: destination)
+            tensor.gather(from: file, base, stored, elements, as: dtype, into: destination)
         }
     }
 
     /// What the file says about a tensor, under the given name.
     public func entry(_ tensor: PickledTensor, _ name: String) -> TensorEntry {
         var begin = 0
-        if case .file(let offset) = tensor.storage.place { begin = offset }
+        if case .file(let offset) = tensor.storage.place { begin = base + offset }
         let size = tensor.dtype.bitCount / 8
         let start = begin + tensor.offset * size
         return TensorEntry(
@@ -80,13 +93,13 @@ public final class PyTorchFile: Sendable {
 extension PickledTensor {
     /// Brings the elements into order in pieces that stay in the cache, then decodes them.
     fileprivate func gather(
-        from file: MappedFile, _ stored: StoredFormat, _ elements: Range<Int>, as target: DType,
-        into destination: UnsafeMutableRawBufferPointer
+        from file: MappedFile, _ base: Int, _ stored: StoredFormat, _ elements: Range<Int>,
+        as target: DType, into destination: UnsafeMutableRawBufferPointer
     ) {
         switch storage.place {
         case .file(let offset):
             file.withBytes { raw in
-                let bytes = UnsafeRawBufferPointer(rebasing: raw[offset...])
+                let bytes = UnsafeRawBufferPointer(rebasing: raw[(base + offset)...])
                 gather(from: bytes, stored, elements, as: target, into: destination)
             }
         case .memory(let bytes):
