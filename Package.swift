@@ -159,7 +159,7 @@ let package = Package(
             [
                 "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusNN", "ApusShard",
                 "ApusZeRO",
-                "ApusModels", "ApusData", "ApusTrain", "ApusTestSupport",
+                "ApusModels", "ApusData", "ApusTrain", "ApusCheckpoint", "ApusTestSupport",
             ], data: ["Fixtures"]),
         .target(
             name: "ProgramTestSupport", path: "Tests/ProgramTestSupport", swiftSettings: strict),
