@@ -1,11 +1,13 @@
 public import ApusBase
 internal import ApusFormats
 
-/// Writes a training state as a checkpoint of any number of parts, one part in memory at a time.
+/// Writes a training state as a checkpoint of any number of parts, a few megabytes at a time.
 public struct CheckpointConversion {
     private let source: any StateSource
     private let documents: [CheckpointDocument]
     private let storage: any CheckpointStorage
+    /// Bytes in memory at a time: four blocks, of which whole ones are read without a copy.
+    private static let tile = 4 * BlockHashes.size
 
     public init(
         _ source: any StateSource, documents: [CheckpointDocument],
@@ -26,34 +28,23 @@ public struct CheckpointConversion {
         self.init(checkpoint, documents: documents)
     }
 
-    /// - path: a folder that is not there yet
+    /// - path: a folder that is not there yet, or empty
     /// - parts: how many ranks might have written it
     public func write(to path: String, parts: Int) throws {
-        guard !FilePaths.isFolder(path), !FilePaths.isFile(path) else {
-            throw FileError(
-                path, "is there already", remedy: "choose another name, or remove it first")
-        }
-        let folder = path + CheckpointNames.saving
-        let parent = FilePaths.folder(of: path)
-        try FilePaths.createFolder(parent)
         let bytes = source.stateTensors.reduce(0) { $0 + $1.byteCount }
-        try FreeSpace.check(parent, for: "the checkpoint", needs: bytes)
-        if FilePaths.isFolder(folder) { try storage.removeTree(folder) }
-        try storage.createFolder(folder)
-        let id = UInt64.random(in: 0...UInt64.max).hex
-        var reports: [PartReport] = []
-        for part in 0..<parts {
-            let writer = PartWriter(
-                folder: folder, id: id, rank: part, rankCount: parts, storage: storage)
-            reports.append(try write(shares(part, of: parts), part, writer))
+        try NewFolder(path, storage).fill(with: "the checkpoint", bytes: bytes) { folder in
+            let id = UInt64.random(in: 0...UInt64.max).hex
+            var reports: [PartReport] = []
+            for part in 0..<parts {
+                let writer = PartWriter(
+                    folder: folder, id: id, rank: part, rankCount: parts, storage: storage)
+                reports.append(try write(shares(part, of: parts), part, writer))
+            }
+            let metric = (source as? Checkpoint)?.manifest.metric
+            let manifest = try Manifest(id: id, step: source.step, metric: metric, parts: reports)
+            try storage.write(
+                Array(manifest.text.utf8), to: FilePaths.join(folder, CheckpointNames.manifest))
         }
-        let metric = (source as? Checkpoint)?.manifest.metric
-        let manifest = try Manifest(id: id, step: source.step, metric: metric, parts: reports)
-        try storage.write(
-            Array(manifest.text.utf8), to: FilePaths.join(folder, CheckpointNames.manifest))
-        try storage.syncFolder(folder)
-        try storage.rename(folder, to: path)
-        try storage.syncFolder(parent)
     }
 
     private typealias Share = (tensor: StateTensor, elements: Range<Int>)
@@ -75,16 +66,10 @@ public struct CheckpointConversion {
     private func write(
         _ shares: [Share], _ part: Int, _ writer: PartWriter
     ) throws(FileError) -> PartReport {
-        let slices = shares.map { tensor, elements in
-            StateSlice(
-                tensor.key, shape: tensor.shape, dtype: tensor.dtype, elements: elements,
-                memory: .allocate(
-                    byteCount: elements.count * tensor.dtype.byteCount, alignment: 64))
-        }
-        defer { for slice in slices { slice.memory.deallocate() } }
-        for ((tensor, elements), slice) in zip(shares, slices) {
-            try source.read(tensor, elements, into: slice.memory)
-        }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: Self.tile, alignment: 4096)
+        defer { buffer.deallocate() }
+        let slices = shares.map { PartSlice($0.tensor, $0.elements, of: source, through: buffer) }
         return try writer.write(slices, part == 0 ? documents : [])
     }
 }

@@ -69,7 +69,20 @@ public enum ModelDocuments {
         "chat_template.jinja", "chat_template.json",
     ]
 
+    /// Those of a model's folder.
     public static func inFolder(_ folder: String) throws(FileError) -> [CheckpointDocument] {
+        let documents = try beside(folder)
+        guard documents.contains(where: { $0.name == "config.json" }) else {
+            throw FileError(
+                folder, FilePaths.isFolder(folder) ? "holds no config.json" : "is no folder",
+                likelyCause: "the path is not that of a model",
+                remedy: "give the model's folder, with config.json and tokenizer")
+        }
+        return documents
+    }
+
+    /// Those that a folder happens to have.
+    public static func beside(_ folder: String) throws(FileError) -> [CheckpointDocument] {
         var documents: [CheckpointDocument] = []
         for name in names {
             let path = FilePaths.join(folder, name)

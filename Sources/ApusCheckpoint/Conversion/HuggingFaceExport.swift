@@ -14,14 +14,26 @@ public struct HuggingFaceExport {
 
     /// - documents: config.json and what else goes beside the weights; `dtype` in config.json is
     ///   set to what is written
+    /// - path: a folder that is not there yet, or empty
     public func write(
-        _ source: any StateSource, documents: [CheckpointDocument], to folder: String
+        _ source: any StateSource, documents: [CheckpointDocument], to path: String
     ) throws {
         let weights = source.stateTensors.filter { $0.key.kind == StateKey.weight }
         try refuseAdapters(weights, source)
-        try FilePaths.createFolder(folder)
         let bytes = weights.reduce(0) { $0 + $1.elementCount * dtype.byteCount }
-        try FreeSpace.check(folder, for: "the model", needs: bytes)
+        try NewFolder(path, DiskStorage()).fill(with: "the model", bytes: bytes) { folder in
+            try write(weights, of: source, to: folder)
+            for document in documents {
+                let path = FilePaths.join(folder, document.name)
+                try OutputFile.write(try text(document, path), to: path)
+            }
+            try readBack(weights, source, folder)
+        }
+    }
+
+    private func write(
+        _ weights: [StateTensor], of source: any StateSource, to folder: String
+    ) throws(FileError) {
         let writer = try ModelWriter(
             folder: folder,
             tensors: weights.map {
@@ -31,11 +43,6 @@ public struct HuggingFaceExport {
             try writer.write(tensor.key.parameter, converted)
         }
         try writer.finish()
-        for document in documents {
-            let path = FilePaths.join(folder, document.name)
-            try OutputFile.write(try text(document, path), to: path)
-        }
-        try readBack(weights, source, folder)
     }
 
     private func text(_ document: CheckpointDocument, _ path: String) throws(FileError) -> String {

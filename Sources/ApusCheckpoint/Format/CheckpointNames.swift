@@ -37,9 +37,8 @@ public enum CheckpointNames {
 
     /// The tensor in a safetensors file that holds these elements: the bare name for a whole
     /// weight, `name#kind` for another whole tensor, with `@first` for a part.
-    static func tensor(_ slice: StateSlice) -> String {
-        let isWhole = slice.elements.count == slice.shape.reduce(1, *)
+    static func tensor(_ slice: PartSlice) -> String {
         let kind = slice.key.kind == StateKey.weight ? "" : "#\(slice.key.kind)"
-        return slice.key.parameter + kind + (isWhole ? "" : "@\(slice.elements.lowerBound)")
+        return slice.key.parameter + kind + (slice.isWhole ? "" : "@\(slice.elements.lowerBound)")
     }
 }

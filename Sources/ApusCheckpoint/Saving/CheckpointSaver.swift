@@ -64,9 +64,11 @@ public final class CheckpointSaver {
         if options.isAsynchronous {
             copy.fill(from: share)
             let copy = copy
-            save.task = BackgroundTask { .part { try writer.write(copy.slices, documents) } }
+            save.task = BackgroundTask {
+                .part { try writer.write(copy.slices.map(PartSlice.init), documents) }
+            }
         } else {
-            save.status = .part { try writer.write(share, documents) }
+            save.status = .part { try writer.write(share.map(PartSlice.init), documents) }
             try finish()
         }
     }

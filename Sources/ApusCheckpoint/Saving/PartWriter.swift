@@ -28,7 +28,7 @@ struct PartWriter {
     let storage: any CheckpointStorage
 
     func write(
-        _ slices: [StateSlice], _ documents: [CheckpointDocument]
+        _ slices: [PartSlice], _ documents: [CheckpointDocument]
     ) throws(FileError) -> PartReport {
         var report = PartReport()
         if !slices.isEmpty { try write(slices, &report) }
@@ -41,16 +41,15 @@ struct PartWriter {
         return report
     }
 
-    private func write(_ slices: [StateSlice], _ report: inout PartReport) throws(FileError) {
+    private func write(_ slices: [PartSlice], _ report: inout PartReport) throws(FileError) {
         let name = CheckpointNames.part(rank, of: rankCount)
-        var byName: [ByteKey: StateSlice] = [:]
+        var byName: [ByteKey: PartSlice] = [:]
         let tensors = slices.map { slice in
             let tensor = CheckpointNames.tensor(slice)
             byName[ByteKey(tensor)] = slice
-            let isWhole = slice.elements.count == slice.shape.reduce(1, *)
             return SafetensorsWriter.Tensor(
                 tensor, SafetensorsDType(slice.dtype),
-                shape: isWhole ? slice.shape : [slice.elements.count])
+                shape: slice.isWhole ? slice.shape : [slice.elements.count])
         }
         let layout = SafetensorsLayout(
             tensors, metadata: ["format": "pt", "checkpoint": id, "file": name])
@@ -58,7 +57,7 @@ struct PartWriter {
         try file.write(layout.beginning)
         for (tensor, offset) in zip(layout.tensors, layout.offsets) {
             guard let slice = byName[ByteKey(tensor.name)] else { continue }
-            try file.write(UnsafeRawBufferPointer(slice.memory))
+            try slice.content { bytes throws(FileError) in try file.write(bytes) }
             let place = Manifest.TensorRecord.Slice(
                 file: report.files.count, offset: offset, elements: slice.elements)
             report.tensors.append(

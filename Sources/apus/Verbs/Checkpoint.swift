@@ -64,7 +64,9 @@ struct CheckpointVerb: ParsableCommand {
         var ranks = 1
 
         func validate() throws {
-            if ranks < 1 { throw ValidationError("--ranks must be at least 1.") }
+            guard (1...9999).contains(ranks) else {
+                throw ValidationError("--ranks must be from 1 to 9999.")
+            }
         }
 
         func run() throws {
@@ -86,7 +88,7 @@ struct CheckpointVerb: ParsableCommand {
 
         @OptionGroup var place: CheckpointPlace
 
-        @Argument(help: "The folder to write.")
+        @Argument(help: "The folder to write, which is not there yet.")
         var out: String
 
         @Option(help: "The format.")
@@ -110,17 +112,16 @@ struct CheckpointVerb: ParsableCommand {
                 case .fp16: export.dtype = .float16
                 }
                 export.maximumShardBytes = maxShardSize.bytes
-                let path = try place.resolved()
-                if Checkpoint.isCheckpoint(path) {
+                if let path = try place.own() {
                     let checkpoint = try Checkpoint(path: path)
+                    let documents = try model.map(ModelDocuments.inFolder)
                     try export.write(
-                        checkpoint,
-                        documents: model.map(ModelDocuments.inFolder)
-                            ?? ModelDocuments.of(checkpoint), to: out)
+                        checkpoint, documents: documents ?? ModelDocuments.of(checkpoint), to: out)
                 } else {
-                    let foreign = try ForeignState.open(path)
+                    let foreign = try ForeignState.open(place.checkpoint)
                     try export.write(
-                        foreign, documents: model.map(ModelDocuments.inFolder) ?? [], to: out)
+                        foreign, documents: ModelDocuments.inFolder(model ?? foreign.path), to: out)
+                    for note in foreign.notes { print("note: \(note)") }
                 }
                 print("\(out): written and read back")
             }
@@ -135,7 +136,7 @@ struct CheckpointVerb: ParsableCommand {
         @Argument(help: "The folder or file of the other program.")
         var source: String
 
-        @Argument(help: "The checkpoint to write, such as out/checkpoint-500.")
+        @Argument(help: "The checkpoint to write, such as out/checkpoint-500; not there yet.")
         var out: String
 
         @Option(help: ArgumentHelp("A folder with config.json and tokenizer.", valueName: "dir"))
@@ -143,8 +144,14 @@ struct CheckpointVerb: ParsableCommand {
 
         func run() throws {
             try reporting {
+                if Checkpoint.isCheckpoint(source) {
+                    throw CheckpointError(
+                        "\(source) is a checkpoint of Apus already",
+                        remedy: "go on from it with 'resume: \(source)'")
+                }
                 let foreign = try ForeignState.open(source)
-                var documents = try model.map(ModelDocuments.inFolder) ?? []
+                var documents = try model.map(ModelDocuments.inFolder)
+                    ?? ModelDocuments.beside(foreign.path)
                 documents.append(foreign.trainerDocument)
                 try CheckpointConversion(foreign, documents: documents).write(to: out, parts: 1)
                 let summary = CheckpointSummary(try Checkpoint(path: out))
@@ -161,9 +168,20 @@ struct CheckpointPlace: ParsableArguments {
     @Argument(help: "A checkpoint, or the output_dir of a run, of which the newest is taken.")
     var checkpoint: String
 
-    func resolved() throws -> String {
+    /// The path of a checkpoint of Apus, if that is what is meant.
+    func own() throws -> String? {
         if Checkpoint.isCheckpoint(checkpoint) { return checkpoint }
-        return try CheckpointDirectory.newest(in: checkpoint) ?? checkpoint
+        if try ForeignState.writer(of: checkpoint) != nil { return nil }
+        return try CheckpointDirectory.newest(in: checkpoint)
+    }
+
+    /// The same where nothing else will do.
+    func resolved() throws -> String {
+        if let path = try own() { return path }
+        guard let writer = try ForeignState.writer(of: checkpoint) else { return checkpoint }
+        throw CheckpointError(
+            "\(checkpoint) is a checkpoint of \(writer)",
+            remedy: "make one of Apus of it: apus checkpoint import \(checkpoint) OUT")
     }
 }
 
