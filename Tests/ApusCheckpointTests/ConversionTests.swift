@@ -30,7 +30,7 @@ import Testing
         "deepspeed-1-bf16", "deepspeed-1-fp16", "deepspeed-2-fp32", "deepspeed-2-fp16",
         "deepspeed-2-fp16-aligned", "deepspeed-3-bf16", "deepspeed-3-fp16", "universal-2",
         "universal-3", "accelerate", "accelerate-gpt2", "accelerate-bert", "accelerate-bin",
-        "accelerate-fsdp", "accelerate-fsdp-whole", "dcp",
+        "accelerate-fsdp", "accelerate-fsdp-whole", "dcp", "trainer-gpt2", "trainer-llama",
     ])
     func statesOfOtherProgramsAreReadExactly(_ name: String) throws {
         let source = try ForeignState.open(Self.fixture(name))

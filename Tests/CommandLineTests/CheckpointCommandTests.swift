@@ -58,7 +58,9 @@ import Testing
         ("import ck x", "ck is a checkpoint of Apus already\n  remedy: go on from it with"),
         ("import other ck", "ck: is there already"),
         ("import nowhere x", "nowhere: there is no such file or folder"),
-        ("import full x", "full: holds neither model.safetensors nor its index"),
+        ("import full x", "full: holds no checkpoint and no weights of a kind known here"),
+        ("import . x", "holds no checkpoint and no weights"),
+        ("export ck ''", "'': is no name of a folder"),
         ("import other x --model nowhere", "nowhere: is no folder"),
         ("import other/optimizer.bin x", "optimizer.bin: holds no tensors by name"),
     ])

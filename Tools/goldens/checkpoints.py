@@ -222,6 +222,30 @@ def make_accelerate(folder, family, is_grouped, is_safe):
     save_file(expected, folder / "expected.safetensors")
 
 
+def make_trainer(folder, family):
+    """A checkpoint of the HuggingFace trainer, without what tells of the machine."""
+    from transformers import Trainer, TrainingArguments
+
+    samples = [{"input_ids": [i % 5 + k for k in range(6)], "labels": [i % 5 + k for k in range(6)]}
+               for i in range(8)]
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = Trainer(
+            model=tiny_model(family), train_dataset=samples,
+            args=TrainingArguments(
+                output_dir=scratch, max_steps=3, save_steps=3, use_cpu=True, report_to=[],
+                weight_decay=0.1, learning_rate=1e-2, per_device_train_batch_size=2,
+                disable_tqdm=True))
+        trainer.train()
+        shutil.copytree(
+            f"{scratch}/checkpoint-3", folder,
+            ignore=shutil.ignore_patterns("training_args.bin", "rng_state*"))
+    states = getattr(trainer.optimizer, "optimizer", trainer.optimizer).state
+    named = dict(trainer.model.named_parameters())
+    expect_named(
+        {name: parameter.detach() for name, parameter in named.items()},
+        {name: states[parameter] for name, parameter in named.items()}, folder)
+
+
 def fsdp_rank(rank, folder):
     """FSDP2 of PyTorch; Accelerate does without on a CPU, but its functions save what they are
     given. `dcp` is one folder of torch.distributed.checkpoint for both, with columns sharded."""
@@ -331,6 +355,8 @@ def main():
     make_accelerate(OUT / "accelerate-gpt2", "gpt2", False, True)
     make_accelerate(OUT / "accelerate-bert", "bert", True, True)
     make_accelerate(OUT / "accelerate-bin", "llama", False, False)
+    make_trainer(OUT / "trainer-gpt2", "gpt2")
+    make_trainer(OUT / "trainer-llama", "llama")
     torch.multiprocessing.spawn(fsdp_rank, (str(OUT),), nprocs=2)
     make_orders(OUT / "orders.json")
 

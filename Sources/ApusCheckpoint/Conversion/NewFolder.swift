@@ -9,9 +9,11 @@ struct NewFolder {
 
     /// - Throws: where something other than an empty folder has the name
     init(_ path: String, _ storage: any CheckpointStorage) throws(FileError) {
-        let end = path.lastIndex { $0 != "/" } ?? path.startIndex
-        self.path = path.isEmpty ? path : String(path[...end])
+        self.path = path.lastIndex { $0 != "/" }.map { String(path[...$0]) } ?? path
         self.storage = storage
+        guard !path.isEmpty else {
+            throw FileError("''", "is no name of a folder", remedy: "name the folder to write")
+        }
         var isTaken = FilePaths.isFile(self.path)
         if FilePaths.isFolder(path) { isTaken = try !FilePaths.names(in: path).isEmpty }
         if isTaken {

@@ -196,6 +196,9 @@ enum DeepSpeedState {
 }
 
 extension PickleValue {
+    /// More elements than any disk holds: sums and products of such shapes cannot overflow.
+    private static var elementLimit: Int { 1 << 48 }
+
     /// `torch.Size`, or any tuple of integers that is the shape of a tensor.
     var shape: [Int]? {
         let values = elements ?? object?.arguments.first?.elements
@@ -204,7 +207,7 @@ extension PickleValue {
         var count = 1
         for size in shape {
             let (product, overflow) = count.multipliedReportingOverflow(by: size)
-            guard size >= 0, !overflow else { return nil }
+            guard size >= 0, !overflow, product <= Self.elementLimit else { return nil }
             count = product
         }
         return shape.count == values.count ? shape : nil

@@ -32,7 +32,10 @@ struct FlatGroups {
         }
         let paddings = files.optimizers.first?.value["optimizer_state_dict"]?[
             "param_alignment_paddings"]
-        gaps = (paddings?.elements ?? []).map { ($0.elements ?? []).compactMap(\.intValue) }
+        // DeepSpeed aligns to 16 bytes.
+        gaps = (paddings?.elements ?? []).map { group in
+            (group.elements ?? []).map { min(max($0.intValue ?? 0, 0), 16) }
+        }
         for (name, kind) in Self.momentNames {
             var isThere = true
             let flat = try collect { file throws(FileError) in

@@ -72,6 +72,17 @@ public struct ForeignState: StateSource {
             return try AccelerateState.open(path).withoutSecondNames()
         }
         if DistributedState.isOne(path) { return try openDistributed(path).withoutSecondNames() }
+        if FilePaths.isFolder(path) {
+            let names = try FilePaths.names(in: path)
+            guard names.contains(where: { $0.hasSuffix(".safetensors") || $0.hasSuffix(".bin") })
+            else {
+                throw FileError(
+                    path, "holds no checkpoint and no weights of a kind known here",
+                    likelyCause: "the path is not quite right, or a copy is incomplete",
+                    remedy: "give the folder of a checkpoint of DeepSpeed, Accelerate or PyTorch, "
+                        + "or one with safetensors or .bin files")
+            }
+        }
         let weights = try openTensors(at: path)
         return ForeignState(
             path: path, origin: "weights", step: 0, updates: nil,

@@ -144,10 +144,10 @@ struct CheckpointVerb: ParsableCommand {
 
         func run() throws {
             try reporting {
-                if Checkpoint.isCheckpoint(source) {
+                if let own = try CheckpointPlace.own(source) {
                     throw CheckpointError(
-                        "\(source) is a checkpoint of Apus already",
-                        remedy: "go on from it with 'resume: \(source)'")
+                        "\(own) is a checkpoint of Apus already",
+                        remedy: "go on from it with 'resume: \(own)'")
                 }
                 let foreign = try ForeignState.open(source)
                 var documents = try model.map(ModelDocuments.inFolder)
@@ -169,10 +169,12 @@ struct CheckpointPlace: ParsableArguments {
     var checkpoint: String
 
     /// The path of a checkpoint of Apus, if that is what is meant.
-    func own() throws -> String? {
-        if Checkpoint.isCheckpoint(checkpoint) { return checkpoint }
-        if try ForeignState.writer(of: checkpoint) != nil { return nil }
-        return try CheckpointDirectory.newest(in: checkpoint)
+    func own() throws -> String? { try Self.own(checkpoint) }
+
+    static func own(_ path: String) throws -> String? {
+        if Checkpoint.isCheckpoint(path) { return path }
+        if try ForeignState.writer(of: path) != nil { return nil }
+        return try CheckpointDirectory.newest(in: path)
     }
 
     /// The same where nothing else will do.
