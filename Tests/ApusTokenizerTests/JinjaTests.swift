@@ -41,6 +41,22 @@ struct JinjaTests {
             "{{ ('a' * 999999).replace('a', 'b' * 999999) }}", "{{ 'x'.center(99999999999) }}",
             "{% set a = 'x' * 90000 %}{{ a in (a ~ 'y') }}{{ (a ~ 'y').count('x' * 40000 ~ 'z') }}",
             "{% set ns = namespace(x=1) %}{% set ns.y = ns %}{{ ns|tojson }}",
+            // Little in memory, and without end when it is written or made a key.
+            "{% set n = namespace(x=[]) %}{% for a in range(60) %}{% set n.x = [n.x, n.x] %}"
+                + "{% endfor %}{{ n.x | tojson }}",
+            "{% set n = namespace(x=(1,)) %}{% for a in range(60) %}{% set n.x = (n.x, n.x) %}"
+                + "{% endfor %}{{ {n.x: 1} }}",
+            // Each step small in the source, and large in what it does.
+            "{% for a in range(9999) %}{% set b = l | slice(99999) %}{% endfor %}",
+            "{% for a in range(9999) %}{% set b = l | batch(99999, 0) %}{% endfor %}",
+            "{% macro f() %}{% endmacro %}{% set r = range(9999) | list %}"
+                + "{% for a in r %}{{ f(*r) }}{% endfor %}",
+            "{% set r = range(9999) | list %}{% for a in r %}{% for b in r %}{% break %}"
+                + "{% endfor %}{% endfor %}",
+            "{% set r = range(9999) | list %}{% for a in r %}{% set s = r | sum %}{% endfor %}",
+            "{% set r = range(9999) | list %}{% for a in r %}{% set s = r | list %}{% endfor %}",
+            "{% set t = 'x' * 99999 %}{% for a in range(9999) %}{% set s = t | int %}{% endfor %}",
+            "{% set t = 'x' * 99999 %}{% for a in range(9999) %}{% set s = {}[t] %}{% endfor %}",
         ])
     func limits(source: String) {
         #expect(throws: TemplateError.self) { try render(source, ["l": [1, 2, 3]]) }

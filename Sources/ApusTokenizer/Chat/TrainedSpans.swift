@@ -14,6 +14,9 @@
 ///    the end is not trained: nothing reads it when the model answers.
 struct TrainedSpans {
     private let glyphs: [TemplateText.Glyph]
+    /// By message: where its content stands, and from where to where its turn of a loop wrote.
+    private var contents: [Int: [Range<Int>]] = [:]
+    private var turns: [Int: Range<Int>] = [:]
     private let generationPrompt: [UInt32]
     private let specialTokens: AddedTokenMatcher
 
@@ -28,11 +31,21 @@ struct TrainedSpans {
         } else {
             generationPrompt = []
         }
+        for (position, glyph) in glyphs.enumerated() {
+            if let index = glyph.origin.messageIndex, !glyph.origin.isRole {
+                Self.extend(&contents[index, default: []], by: position)
+            }
+            let turn = Int(glyph.turn)
+            turns[turn] = (turns[turn]?.lowerBound ?? position)..<position + 1
+        }
     }
 
     /// Ranges of characters, in order.
     func spans(of messages: [ChatMessage]) -> [Range<Int>] {
-        let generated = runs { $0.isGenerated }
+        var generated: [Range<Int>] = []
+        for (position, glyph) in glyphs.enumerated() where glyph.isGenerated {
+            Self.extend(&generated, by: position)
+        }
         if !generated.isEmpty { return generated }
         var spans: [Range<Int>] = []
         for (index, message) in messages.enumerated() where message.role == "assistant" {
@@ -41,20 +54,14 @@ struct TrainedSpans {
         return spans
     }
 
-    func contentSpans(of index: Int) -> [Range<Int>] {
-        runs { $0.origin.messageIndex == index && !$0.origin.isRole }
-    }
+    func contentSpans(of index: Int) -> [Range<Int>] { contents[index] ?? [] }
 
-    private func runs(where isInside: (TemplateText.Glyph) -> Bool) -> [Range<Int>] {
-        var result: [Range<Int>] = []
-        for (position, glyph) in glyphs.enumerated() where isInside(glyph) {
-            if result.last?.upperBound == position {
-                result[result.count - 1] = result[result.count - 1].lowerBound..<position + 1
-            } else {
-                result.append(position..<position + 1)
-            }
+    private static func extend(_ runs: inout [Range<Int>], by position: Int) {
+        if let last = runs.last, last.upperBound == position {
+            runs[runs.count - 1] = last.lowerBound..<position + 1
+        } else {
+            runs.append(position..<position + 1)
         }
-        return result
     }
 
     private func span(of index: Int) -> Range<Int>? {
@@ -72,10 +79,7 @@ struct TrainedSpans {
     /// Everything written in the message's turn of the loop. For templates that loop over something
     /// else: from the end of the message before to the beginning of the next.
     private func turn(of index: Int, _ content: [Range<Int>]) -> Range<Int> {
-        let written = runs { $0.turn == Int32(truncatingIfNeeded: index) }
-        if let first = written.first, let last = written.last {
-            return first.lowerBound..<last.upperBound
-        }
+        if let turn = turns[index] { return turn }
         let before = glyphs.lastIndex { ($0.origin.messageIndex ?? index) < index }
         let after = glyphs.firstIndex { ($0.origin.messageIndex ?? index) > index }
         let start = before.map { $0 + 1 } ?? 0
@@ -96,14 +100,11 @@ struct TrainedSpans {
     /// The end of the header: of the longest beginning of the generation prompt that stands in
     /// `range`, of equally long ones the last. At least half of it must be there.
     private func headerEnd(in range: Range<Int>) -> Int? {
+        let prompt = generationPrompt
+        let matches = PrefixMatches.lengths(prompt + glyphs[range].map(\.scalar))
         var best: (end: Int, length: Int)?
         for start in range {
-            var length = 0
-            while length < generationPrompt.count, start + length < range.upperBound,
-                glyphs[start + length].scalar == generationPrompt[length]
-            {
-                length += 1
-            }
+            let length = min(matches[prompt.count + start - range.lowerBound], prompt.count)
             if length > 0, length >= best?.length ?? 0 { best = (start + length, length) }
         }
         guard let best, best.length * 2 >= generationPrompt.count else { return nil }
@@ -130,5 +131,27 @@ struct TrainedSpans {
             guard case .token(_, let found) = part else { return nil }
             return positions[found.lowerBound]..<positions[found.upperBound - 1] + 1
         }
+    }
+}
+
+enum PrefixMatches {
+    /// For every place how many scalars from there on are those with which the text begins, in time
+    /// that grows with the text alone (the Z function; Gusfield, "Algorithms on Strings, Trees and
+    /// Sequences", 1997, section 1.4).
+    static func lengths(_ text: [UInt32]) -> [Int] {
+        var lengths = [Int](repeating: 0, count: text.count)
+        // The match that reaches farthest so far: what is inside it was compared before.
+        var farthest = 0..<0
+        for start in text.indices.dropFirst() {
+            var length = 0
+            if start < farthest.upperBound {
+                length = min(
+                    lengths[start - farthest.lowerBound], farthest.upperBound - start)
+            }
+            while start + length < text.count, text[length] == text[start + length] { length += 1 }
+            lengths[start] = length
+            if start + length > farthest.upperBound { farthest = start..<start + length }
+        }
+        return lengths
     }
 }

@@ -6,7 +6,9 @@ extension TemplateInterpreter {
         try budget.charge(1, line: line)
         switch expression.form {
         case .literal(let value): return value
-        case .name(let name): return lookUp(name)
+        case .name(let name):
+            try budget.charge(manySmall: scope.level, line: line)
+            return lookUp(name)
         case .list(let elements): return .list(try list(elements, line: line))
         case .tuple(let elements): return .tuple(try list(elements, line: line))
         case .dict(let members): return try dict(members, line: line)
@@ -54,8 +56,11 @@ extension TemplateInterpreter {
             return try combine(operation, first, try evaluate(right), line: line)
         case .concatenation(let parts):
             var text = TemplateText()
-            for part in parts { text = text + (try printed(try evaluate(part), line: line)) }
-            try budget.charge(text.count, line: line)
+            for part in parts {
+                let next = try printed(try evaluate(part), line: line)
+                try budget.charge(next.count, line: line)
+                text.glyphs += next.glyphs
+            }
             return .string(text)
         case .comparison(let first, let rest):
             return .bool(try compare(first, rest))
@@ -90,6 +95,7 @@ extension TemplateInterpreter {
         var dict = TemplateDict()
         for member in members {
             let key = try evaluate(member.key)
+            try budget.charge(manySmall: key.text?.count ?? 0, line: line)
             guard dict.set(try evaluate(member.value), for: key) else {
                 throw fault(line, "a \(key.typeName) cannot be the key of a dict")
             }
@@ -176,6 +182,7 @@ extension TemplateInterpreter {
         case .undefined(let problem):
             throw fault(line, problem)
         case .dict(let dict):
+            try budget.charge(manySmall: key.text?.count ?? 0, line: line)
             if let value = dict[key] { return value }
             let name = try printed(key, line: line).string
             return .undefined("'dict object' has no attribute '\(name)'")
@@ -195,6 +202,7 @@ extension TemplateInterpreter {
         guard let name = key.text else {
             return .undefined("\(owner.typeName) object has no such element")
         }
+        try budget.charge(manySmall: name.count, line: line)
         return try attribute(name.string, of: owner, line: line)
     }
 

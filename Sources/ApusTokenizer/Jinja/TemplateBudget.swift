@@ -27,6 +27,7 @@ struct TemplateBudget {
         depthLimit = limits.depth
     }
 
+    /// Charge before the work is done, and for all of it: what a unit pays for must be bounded.
     mutating func charge(_ units: Int, line: Int) throws(TemplateError) {
         work -= min(max(units, 1), work + 1)
         if work < 0 { throw TemplateError(.limit, line: line, "the template does too much work") }
@@ -37,6 +38,15 @@ struct TemplateBudget {
         let (product, overflow) = left.multipliedReportingOverflow(by: max(right, 1))
         try charge(overflow ? Int.max / 2 : max(left, product / 64), line: line)
     }
+
+    /// For things that take a fraction of a unit each, such as a comparison or a copy: free while
+    /// they are few.
+    mutating func charge(manySmall count: Int, line: Int) throws(TemplateError) {
+        if count >= 8 { try charge(count / 8, line: line) }
+    }
+
+    /// Characters that may still be written.
+    var charactersLeft: Int { work }
 
     mutating func enter(line: Int) throws(TemplateError) {
         depth += 1

@@ -20,7 +20,10 @@ extension TemplateInterpreter {
             if value.isUndefined { return .iterator(over: []) }
             let pairs = try callMethod("items", of: value, Arguments(), line: line)
             return .iterator(over: try items(of: pairs, line: line))
-        case "list": return .items(try items(of: value, line: line))
+        case "list":
+            let values = try items(of: value, line: line)
+            try budget.charge(manySmall: values.count, line: line)
+            return .items(values)
         case "first", "last": return try end(of: value, isFirst: name == "first", line: line)
         case "int", "float":
             return try number(value, arguments, isFloat: name == "float", line: line)
@@ -30,9 +33,12 @@ extension TemplateInterpreter {
                 try text(arguments, 0, "name", line: line).string, of: value, line: line)
         case "reverse":
             if case .string(let text) = value {
+                try budget.charge(text.count, line: line)
                 return .string(TemplateText(glyphs: text.glyphs.reversed()))
             }
-            return .iterator(over: try items(of: value, line: line).reversed())
+            let values = try items(of: value, line: line)
+            try budget.charge(values.count, line: line)
+            return .iterator(over: values.reversed())
         case "dictsort", "sort", "unique", "min", "max", "sum", "groupby":
             return try order(name, value, arguments, line: line)
         case "map", "select", "reject", "selectattr", "rejectattr", "join", "batch", "slice":
@@ -86,6 +92,7 @@ extension TemplateInterpreter {
             guard parts.count == 2 else { throw fault(line, "separators are two strings") }
             (writer.itemSeparator, writer.keySeparator) = (parts[0], parts[1])
         }
+        writer.characterLimit = budget.charactersLeft
         var glyphs: [TemplateText.Glyph] = []
         if let problem = writer.write(value, into: &glyphs) { throw fault(line, problem) }
         try budget.charge(glyphs.count, line: line)
@@ -97,6 +104,7 @@ extension TemplateInterpreter {
     ) throws(TemplateError) -> TemplateValue {
         let fallback = arguments.value(0, "default") ?? (isFloat ? .float(0) : .int(0))
         if let text = value.text {
+            try budget.charge(text.count, line: line)
             let trimmed = text.trimmed(left: true, right: true, where: TemplateText.isSpace).string
             if isFloat { return Double(trimmed).map { .float($0) } ?? fallback }
             if let integer = Int(trimmed) { return .int(integer) }

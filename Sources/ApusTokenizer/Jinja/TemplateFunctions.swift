@@ -87,10 +87,12 @@ extension TemplateInterpreter {
     ) throws(TemplateError) -> TemplateDict {
         var result = TemplateDict()
         if case .dict(let dict) = arguments.positional.first {
+            try budget.charge(dict.keys.count, line: line)
             result = dict
             result.messageIndex = nil
         } else if let first = arguments.positional.first {
             for pair in try items(of: first, line: line) {
+                try budget.charge(1, line: line)
                 let parts = try items(of: pair, line: line)
                 guard parts.count == 2, result.set(parts[1], for: parts[0]) else {
                     throw fault(line, "dict needs pairs of keys and values")
@@ -121,9 +123,9 @@ extension TemplateInterpreter {
             guard values.count < limit else {
                 throw TemplateError(.limit, line: line, "a range of more than \(limit) numbers")
             }
+            try budget.charge(1, line: line)
             values.append(.int(value))
         }
-        try budget.charge(values.count, line: line)
         return .items(values)
     }
 }

@@ -204,6 +204,7 @@ extension TemplateInterpreter {
         if let condition = loop.condition {
             values = try filter(values, by: condition, for: loop.target, line: line)
         }
+        try budget.charge(manySmall: values.count, line: line)
         guard !values.isEmpty else {
             scope = TemplateScope(parent: outerScope)
             _ = try run(loop.otherwise)
@@ -285,12 +286,15 @@ extension TemplateInterpreter {
             result.named.append((name, try evaluate(expression)))
         }
         if let unpacked = arguments.unpackedItems {
-            result.positional += try items(of: try evaluate(unpacked), line: unpacked.line)
+            let values = try items(of: try evaluate(unpacked), line: unpacked.line)
+            try budget.charge(values.count, line: unpacked.line)
+            result.positional += values
         }
         if let unpacked = arguments.unpackedMembers {
             guard case .dict(let dict) = try evaluate(unpacked) else {
                 throw fault(unpacked.line, "only a dict can be unpacked into named arguments")
             }
+            try budget.charge(dict.keys.count, line: unpacked.line)
             for pair in dict.pairs {
                 result.named.append((try printed(pair.key, line: unpacked.line).string, pair.value))
             }
@@ -304,6 +308,10 @@ extension TemplateInterpreter {
         let definition = macro.definition
         try budget.enter(line: line)
         defer { budget.leave() }
+        // Every parameter is looked for among the named arguments, and the other way.
+        let (parameters, named) = (definition.parameters.count, arguments.named.count)
+        try budget.charge(manySmall: parameters * (named + 1), line: line)
+        try budget.charge(manySmall: arguments.positional.count, line: line)
         let outer = scope
         defer { scope = outer }
         scope = TemplateScope(parent: macro.scope)

@@ -52,6 +52,7 @@ extension TemplateInterpreter {
         _ path: TemplateValue, in value: TemplateValue, line: Int
     ) throws(TemplateError) -> TemplateValue {
         guard let text = path.text else { return try item(path, of: value, line: line) }
+        try budget.charge(manySmall: text.count, line: line)
         var current = value
         for part in text.string.split(separator: ".", omittingEmptySubsequences: false) {
             let key = Int(part).map { TemplateValue.int($0) } ?? .text(String(part))
@@ -105,7 +106,7 @@ extension TemplateInterpreter {
     }
 
     /// `batch`: rows of n; `slice`: n columns.
-    private func group(
+    private mutating func group(
         _ name: String, _ values: [TemplateValue], _ arguments: Arguments, line: Int
     ) throws(TemplateError) -> TemplateValue {
         guard let count = arguments.positional.first?.integer, count > 0, count <= 100_000 else {
@@ -114,6 +115,7 @@ extension TemplateInterpreter {
         let fill = arguments.value(1, "fill_with")
         var groups: [TemplateValue] = []
         if name == "batch" {
+            try budget.charge(fill == nil ? 0 : count, line: line)
             for start in stride(from: 0, to: values.count, by: count) {
                 var row = Array(values[start..<min(start + count, values.count)])
                 if let fill { row += Array(repeating: fill, count: count - row.count) }
@@ -121,6 +123,7 @@ extension TemplateInterpreter {
             }
             return .iterator(over: groups)
         }
+        try budget.charge(count, line: line)
         var start = 0
         for index in 0..<count {
             let isLong = index < values.count % count
@@ -143,6 +146,7 @@ extension TemplateInterpreter {
     ) throws(TemplateError) -> TemplateValue {
         if name == "dictsort" { return try sortedPairs(value, arguments, line: line) }
         let values = try items(of: value, line: line)
+        try budget.charge(values.count, line: line)
         let attribute =
             name == "sort" ? arguments.value(2, "attribute") : arguments.named("attribute")
         let ignoresCase =

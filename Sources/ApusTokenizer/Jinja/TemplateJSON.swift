@@ -8,11 +8,15 @@ struct TemplateJSON {
     var sortsKeys = false
     var itemSeparator = TemplateText(", ")
     var keySeparator = TemplateText(": ")
+    /// What is longer is not written to its end.
+    var characterLimit = Int.max
 
     /// Appends `value`; returns what went wrong, if something did.
     func write(
         _ value: TemplateValue, into glyphs: inout [TemplateText.Glyph], level: Int = 0
     ) -> String? {
+        // A list in a list twice, and that in another twice, and so on, is small and prints huge.
+        if glyphs.count > characterLimit { return "the template writes too much JSON" }
         switch value {
         case .none: append("null", to: &glyphs)
         case .bool(let value): append(value ? "true" : "false", to: &glyphs)

@@ -96,11 +96,12 @@ extension TemplateInterpreter {
         }
     }
 
-    private func hasEnd(
+    private mutating func hasEnd(
         _ text: TemplateText, _ arguments: Arguments, atStart: Bool, line: Int
     ) throws(TemplateError) -> Bool {
         var candidates = arguments.positional.prefix(1)
         if case .tuple(let list) = candidates.first { candidates = list.values[...] }
+        try budget.charge(candidates.count, line: line)
         for value in candidates {
             guard let part = value.text else {
                 throw fault(line, "startswith and endswith need a string, not a \(value.typeName)")

@@ -64,6 +64,7 @@ extension TemplateInterpreter {
             try chargeRepetition(list.values.count, count, line: line)
             return .items(Array(repeatElement(list.values, count: count).joined()))
         case (.modulo, .string(let format), _):
+            try budget.charge(format.count, line: line)
             return .string(try formatted(format, right, line: line))
         default:
             throw fault(
@@ -183,6 +184,7 @@ extension TemplateInterpreter {
             return true
         case (.dict(let first), .dict(let second)):
             guard first.keys.count == second.keys.count else { return false }
+            try budget.charge(manySmall: first.keys.count, line: line)
             for (key, value) in first.pairs {
                 guard let other = second[key], try areEqual(value, other, line: line) else {
                     return false
@@ -209,6 +211,7 @@ extension TemplateInterpreter {
             try budget.charge(product: text.count, part.count, line: line)
             return text.firstIndex(of: part) != nil
         case .dict(let dict):
+            try budget.charge(manySmall: value.text?.count ?? 0, line: line)
             return dict[value] != nil
         default:
             for element in try items(of: container, line: line)

@@ -27,7 +27,9 @@ extension TemplateInterpreter {
             let isDivisible = divisor == -1 || integer % divisor == 0
             return name == "odd" ? !isDivisible : isDivisible
         case "lower", "upper":
-            let scalars = try printed(value, line: line).scalars.compactMap { Unicode.Scalar($0) }
+            let text = try printed(value, line: line)
+            try budget.charge(text.count, line: line)
+            let scalars = text.scalars.compactMap { Unicode.Scalar($0) }
             let isUpper = name == "upper"
             let wrong = scalars.contains {
                 isUpper ? $0.properties.isLowercase : $0.properties.isUppercase
@@ -35,8 +37,10 @@ extension TemplateInterpreter {
             return !wrong && scalars.contains { $0.properties.isCased }
         case "sameas":
             return try areSame(value, arguments.first ?? .none, line: line)
-        case "filter": return value.text.map { Self.filterNames.contains($0.string) } ?? false
-        case "test": return value.text.map { Self.testNames.contains($0.string) } ?? false
+        case "filter", "test":
+            try budget.charge(manySmall: value.text?.count ?? 0, line: line)
+            let known = name == "filter" ? Self.filterNames : Self.testNames
+            return value.text.map { known.contains($0.string) } ?? false
         default: throw fault(line, "there is no test named '\(name)'")
         }
     }

@@ -33,7 +33,7 @@ extension TemplateInterpreter {
     }
 
     /// Python's `strip`, `lstrip` and `rstrip` with their optional set of characters.
-    func stripped(
+    mutating func stripped(
         _ text: TemplateText, _ arguments: Arguments, left: Bool, right: Bool, line: Int
     ) throws(TemplateError) -> TemplateText {
         guard let value = arguments.value(0, "chars") else {
@@ -45,6 +45,7 @@ extension TemplateInterpreter {
         guard let characters = value.text else {
             throw fault(line, "what to strip should be a string, not a \(value.typeName)")
         }
+        try budget.charge(characters.count, line: line)
         let set = Set(characters.scalars)
         return text.trimmed(left: left, right: right) { set.contains($0) }
     }

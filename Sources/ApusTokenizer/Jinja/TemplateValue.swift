@@ -99,10 +99,17 @@ enum TemplateValue: Sendable {
 struct TemplateList: Sendable {
     let values: [TemplateValue]
     let depth: Int
+    /// Values in it at all levels, of those that a key may have; one that is in it twice counts
+    /// twice, so that there may be more than memory could hold.
+    let leafCount: Int
 
     init(_ values: [TemplateValue]) {
         self.values = values
         depth = 1 + (values.map(\.depth).max() ?? 0)
+        leafCount = values.reduce(1) { count, value in
+            guard case .tuple(let list) = value else { return count + 1 }
+            return count > Int.max / 2 - list.leafCount ? Int.max / 2 : count + list.leafCount
+        }
     }
 }
 
@@ -128,6 +135,8 @@ struct TemplateDict: Sendable {
             case .bool, .int, .float: self = .number(value.number ?? 0)
             case .string(let text): self = .text(text)
             case .tuple(let list):
+                // A tuple of tuples of one tuple may have more parts than a key can be made of.
+                guard list.leafCount <= 1000 else { return nil }
                 let parts = list.values.map { Key($0) }
                 guard !parts.contains(where: { $0 == nil }) else { return nil }
                 self = .tuple(parts.compactMap { $0 })
@@ -205,8 +214,13 @@ final class TemplateMacro: @unchecked Sendable {
 final class TemplateScope: @unchecked Sendable {
     var variables: [String: TemplateValue] = [:]
     private let parent: TemplateScope?
+    /// Scopes around this one.
+    let level: Int
 
-    init(parent: TemplateScope?) { self.parent = parent }
+    init(parent: TemplateScope?) {
+        self.parent = parent
+        level = parent.map { $0.level + 1 } ?? 0
+    }
 
     func value(of name: String) -> TemplateValue? {
         var scope: TemplateScope? = self
