@@ -11,7 +11,7 @@ import Testing
         var source = DataSource(path: try folder.write("data.jsonl", lines), kind: .tokens)
         source.lossWeightField = "importance"
         var options = Dataset.Options()
-        if isCached { options.cache = DatasetCache(folder: folder.path, tokenizerFiles: []) }
+        if isCached { options.cache = DatasetCache(folder: folder.path, makers: []) }
         return try Dataset.load([source], encoder: nil, renderer: nil, options: options)
     }
 

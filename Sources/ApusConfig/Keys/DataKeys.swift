@@ -27,6 +27,9 @@ extension RecipeKeys {
             "shuffle_merged_datasets", \.data.shuffleMergedDatasets, .boolean,
             "Mix the samples of all files, by the seed; false keeps the order of the files."),
         Key(
+            "dataset_prepared_path", \.data.preparedPath, .optional(.text("a path")),
+            "A folder that keeps tokenised samples; found again by what they were made of."),
+        Key(
             "chat_template", \.data.chatTemplate, .choice(),
             "Which chat template: the tokenizer's own, or the one in chat_template_jinja."),
         Key(

@@ -84,9 +84,9 @@ struct ForeignKeys: Sendable {
             """, []
         ),
         (
-            "remove the key: nothing is prepared on disk beforehand",
+            "remove the key: each rank reads and tokenises its data at the beginning",
             """
-            dataset_prepared_path dataset_processes dataset_num_proc dataloader_num_workers
+            dataset_processes dataset_num_proc dataloader_num_workers
             dataloader_prefetch_factor dataloader_pin_memory skip_prepare_dataset
             """, []
         ),

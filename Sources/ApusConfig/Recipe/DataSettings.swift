@@ -14,6 +14,8 @@ public struct DataSettings: Sendable, Hashable {
     public var padToSequenceLength: Bool?
     /// Mix the samples of all data sets, by the seed; false keeps the order of the files.
     public var shuffleMergedDatasets = true
+    /// A folder that keeps tokenised samples from one run to the next.
+    public var preparedPath: String?
     public var chatTemplate = ChatTemplateChoice.tokenizerDefault
     /// A template's text, for `chatTemplate == .jinja`.
     public var chatTemplateJinja: String?

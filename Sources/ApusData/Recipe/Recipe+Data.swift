@@ -13,6 +13,13 @@ extension Recipe {
         return options
     }
 
+    /// Where `dataset_prepared_path` keeps tokenised samples; nil without it.
+    public func datasetCache(_ tokenizer: Tokenizer?) -> DatasetCache? {
+        guard let folder = data.preparedPath else { return nil }
+        let files = tokenizer?.fileTexts.flatMap { [$0.name, $0.text] } ?? []
+        return DatasetCache(folder: folder, makers: files + [data.chatTemplateJinja ?? ""])
+    }
+
     /// How samples become rows; batch sizes and padding are the trainer's matter.
     public var packingOptions: BatchOptions {
         var options = BatchOptions()

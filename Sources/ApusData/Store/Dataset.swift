@@ -7,10 +7,20 @@ public struct Dataset: Sendable {
     public internal(set) var report = DataReport()
     /// Some of the records that are missing or not whole. Not kept in a cache.
     public internal(set) var exclusions: [Exclusion] = []
+    /// What the cache had to do with it; nil without one.
+    public internal(set) var cacheUse: CacheUse?
     /// How often each sample is seen in an epoch, by the weight of its source.
     var weights: [Double] = []
 
     init() {}
+
+    /// Where the samples of a data set with a cache come from; with the path of the cache's file.
+    public enum CacheUse: Sendable, Hashable {
+        case reused(String)
+        case made(String)
+        /// There was one, which was cut short or changed.
+        case replacedDamaged(String)
+    }
 
     /// How records become samples.
     public struct Options: Sendable {
@@ -43,9 +53,30 @@ public struct Dataset: Sendable {
         options: Options = Options()
     ) throws -> Dataset {
         precondition(options.sequenceLength > 1, "Dataset.load: sequences of at least two tokens")
-        let found = try sources.map { ($0, try DataPaths.expand($0.path, format: $0.format)) }
-        let key = try options.cache?.key(found, options)
-        if let key, let known = options.cache?.read(key) { return known }
+        let found = try sources.map { source in
+            (source: source, files: try DataPaths.expand(source.path, format: source.format))
+        }
+        guard let cache = options.cache else { return try read(found, encoder, renderer, options) }
+        let key = try cache.key(found, options)
+        let path = cache.path(key)
+        var use = CacheUse.made(path)
+        switch cache.look(for: key) {
+        case .found(var known):
+            known.cacheUse = .reused(path)
+            return known
+        case .damaged: use = .replacedDamaged(path)
+        case .missing: break
+        }
+        var dataset = try read(found, encoder, renderer, options)
+        try cache.write(dataset, key)
+        dataset.cacheUse = use
+        return dataset
+    }
+
+    private static func read(
+        _ found: [(source: DataSource, files: [String])], _ encoder: (any TextEncoder)?,
+        _ renderer: (any ChatRenderer)?, _ options: Options
+    ) throws -> Dataset {
         var loader = DatasetLoader(options)
         for (source, files) in found {
             precondition(source.weight >= 0, "Dataset.load: a negative weight of \(source.path)")
@@ -59,9 +90,8 @@ public struct Dataset: Sendable {
         }
         let dataset = try loader.finished()
         guard dataset.samples.count > 0 else {
-            throw EmptyDatasetError(paths: sources.map(\.path), report: dataset.report)
+            throw EmptyDatasetError(paths: found.map(\.source.path), report: dataset.report)
         }
-        if let key { try options.cache?.write(dataset, key) }
         return dataset
     }
 

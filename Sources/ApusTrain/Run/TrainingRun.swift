@@ -85,6 +85,14 @@ public final class TrainingRun {
     }
 
     private func report(_ data: RunData) {
+        for use in data.cacheUses {
+            switch use {
+            case .reused(let path): events.send(.phase("tokens", detail: "found in \(path)"))
+            case .made(let path): events.send(.phase("tokens", detail: "kept in \(path)"))
+            case .replacedDamaged(let path):
+                events.send(.warning("\(path) was damaged: the data was tokenised again"))
+            }
+        }
         events.send(.phase("data", detail: "\(data.training.report)"))
         if let heldOut = data.heldOut {
             events.send(.phase("held out", detail: "\(heldOut.report)"))

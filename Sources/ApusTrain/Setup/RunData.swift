@@ -6,10 +6,13 @@ public import ApusTokenizer
 public struct RunData {
     public let training: Dataset
     public let heldOut: Dataset?
+    /// What the cache had to do with the files of each.
+    public let cacheUses: [Dataset.CacheUse]
 
     /// Reads and tokenises what the recipe names. Every rank does so by itself and gets the same.
     public init(_ recipe: Recipe, tokenizer: Tokenizer?, vocabularySize: Int) throws {
-        let options = recipe.datasetOptions(vocabularySize: vocabularySize)
+        var options = recipe.datasetOptions(vocabularySize: vocabularySize)
+        options.cache = recipe.datasetCache(tokenizer)
         let encoder: any TextEncoder = tokenizer ?? NoEncoder()
         let renderer = try recipe.chatRenderer(tokenizer)
         func load(_ settings: [DatasetSettings]) throws -> Dataset {
@@ -17,11 +20,14 @@ public struct RunData {
                 settings.map(\.source), encoder: encoder, renderer: renderer, options: options)
         }
         let all = try load(recipe.data.datasets)
+        var cacheUses = [all.cacheUse]
         // Splitting also draws from sources by their weights.
         let seed = UInt64(bitPattern: Int64(recipe.output.seed))
         if !recipe.data.testDatasets.isEmpty {
             training = all.split(validation: 0, seed: seed).training
-            heldOut = try load(recipe.data.testDatasets)
+            let held = try load(recipe.data.testDatasets)
+            cacheUses.append(held.cacheUse)
+            heldOut = held
         } else if recipe.data.validationSetSize > 0 {
             let parts = all.split(validation: recipe.data.validationSetSize, seed: seed)
             training = parts.training
@@ -30,5 +36,6 @@ public struct RunData {
             training = all.split(validation: 0, seed: seed).training
             heldOut = nil
         }
+        self.cacheUses = cacheUses.compactMap { $0 }
     }
 }
