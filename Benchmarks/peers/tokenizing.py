@@ -44,44 +44,42 @@ def run(command, threads):
     return json.loads(result.stdout)
 
 
-def table(one, two, apus):
+def row(name, one, two, apus):
+    """A row of the table: MB/s by processor time, ratios, and how two threads compare to one by the clock."""
     size = apus["bytes"]
-    assert (one["bytes"], one["tokens"]) == (size, apus["tokens"]), "not the same texts or tokens"
-    rows = [
-        ("encode, 1 thread", one["encode"], apus["encode"]),
-        ("encode, 2 threads", two["encode"], apus["encode_threads"]),
-        ("encode with offsets, 1 thread", one["encode_offsets"], apus["encode_offsets"]),
-        ("decode, 1 thread", one["decode"], apus["decode"]),
-    ]
-    print(f"{size} bytes, {apus['tokens']} tokens; MB/s by the clock (by processor time)\n")
-    print("| | tokenizers | Apus | ratio |\n| --- | --- | --- | --- |")
-    for name, theirs, ours in rows:
-        speeds = [
-            f"{run['mb_per_s']:.1f} ({size / 1e6 / run['cpu_seconds']:.1f})" for run in (theirs, ours)
-        ]
-        ratio = ours["mb_per_s"] / theirs["mb_per_s"]
-        cpu_ratio = theirs["cpu_seconds"] / ours["cpu_seconds"]
-        print(f"| {name} | {speeds[0]} | {speeds[1]} | {ratio:.1f} ({cpu_ratio:.1f}) |")
-    scaling = apus["encode_threads"]["mb_per_s"] / apus["encode"]["mb_per_s"]
-    print(f"\nTwo threads of Apus are {scaling:.2f} times one.")
+    assert (one["bytes"], one["tokens"]) == (size, apus["tokens"]), f"{name}: not the same texts or tokens"
+    cells = [name]
+    for part in ("encode", "encode_offsets", "decode"):
+        theirs, ours = (size / 1e6 / report[part]["cpu_seconds"] for report in (one, apus))
+        cells += [f"{theirs:.1f}", f"{ours:.1f}", f"**{ours / theirs:.1f}**"]
+    theirs = two["encode"]["mb_per_s"] / one["encode"]["mb_per_s"]
+    ours = apus["encode_threads"]["mb_per_s"] / apus["encode"]["mb_per_s"]
+    return "| " + " | ".join([*cells, f"{theirs:.2f}", f"{ours:.2f}"]) + " |"
+
+
+HEADER = """| tokenizer | ids: `tokenizers` | Apus | ratio | with offsets: `tokenizers` | Apus | ratio | decode: `tokenizers` | Apus | ratio | 2 threads: `tokenizers` | Apus |
+| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |"""
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("corpus")
-    parser.add_argument("model")
+    parser.add_argument("models", nargs="+", help="folders with a tokenizer.json")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--apus", default=str(ROOT / ".build/release/apus"))
     parser.add_argument("--reference", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.reference:
-        print(json.dumps(reference(options.model, options.corpus, options.repeats)))
+        print(json.dumps(reference(options.models[0], options.corpus, options.repeats)))
         return
-    peer = [sys.executable, __file__, options.corpus, options.model, "--reference", "--repeats", str(options.repeats)]
-    bench = [options.apus, "bench", "tokenizer", "--model", options.model, "--text", options.corpus]
-    one = run(peer, 1)
-    apus = run([*bench, "--threads", "2", "--repeats", str(options.repeats)], 1)
-    table(one, run(peer, 2), apus)
+    print(f"{Path(options.corpus).name}, MB/s of processor time on one thread; two threads against one by the clock\n")
+    print(HEADER)
+    for model in options.models:
+        repeats = ["--repeats", str(options.repeats)]
+        peer = [sys.executable, __file__, options.corpus, model, "--reference", *repeats]
+        bench = [options.apus, "bench", "tokenizer", "--model", model, "--text", options.corpus, "--threads", "2"]
+        one, apus = run(peer, 1), run([*bench, *repeats], 1)
+        print(row(Path(model).name, one, run(peer, 2), apus), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ struct Pipeline: Sendable {
 
     /// For a byte-level decoder; see ``prepare()``.
     private(set) var tokenBytes = TokenBytes([])
+    /// For a decoder of stages, where they allow it; see ``prepare()``.
+    private(set) var stagedDecoding: StagedDecoding?
     /// By id, for a post-processor that trims offsets.
     private(set) var spaceEdges: [SpaceEdges] = []
     /// Whether ids alone depend on where in the caller's text rewritten text stood.
@@ -53,6 +55,9 @@ struct Pipeline: Sendable {
         idsNeedSource = (normalizers + splitters).dropFirst().contains { $0.readsSource }
         let ids = 0..<Int32(idLimit)
         if case .byteLevel = decoder { tokenBytes = TokenBytes(ids.lazy.map(bytes)) }
+        if case .stages(let stages) = decoder {
+            stagedDecoding = StagedDecoding(stages, of: self)
+        }
         if postProcessor.trim != nil { spaceEdges = ids.map(spaceEdges) }
     }
 

@@ -17,6 +17,12 @@ enum DecoderStage: Sendable {
     case wordSuffix([UInt8])
     case ctc(padding: [UInt8], delimiter: [UInt8], cleansUp: Bool)
 
+    /// Where a token stands among all.
+    struct Position: Sendable {
+        var isFirst = false
+        var isLast = false
+    }
+
     func apply(_ tokens: [[UInt8]]) -> [[UInt8]] {
         switch self {
         case .byteLevel:
@@ -24,35 +30,49 @@ enum DecoderStage: Sendable {
                 ByteAlphabet.decode(String(decoding: token, as: UTF8.self)) ?? token
             }
             return [Array(String(decoding: bytes, as: UTF8.self).utf8)]
-        case .replace(let pattern, let content):
-            return tokens.map { replacing(pattern, with: content, in: $0) }
         case .byteFallback:
             return joinFallback(tokens)
         case .fuse:
             return [Array(tokens.joined())]
-        case .strip(let scalar, let start, let stop):
-            return tokens.map { stripped($0, scalar, start, stop) }
-        case .metaspace(let replacement, let dropsFirst):
-            return tokens.enumerated().map { index, token in
-                let blank: [UInt8] = index == 0 && dropsFirst ? [] : [0x20]
-                return replacing(.literal(utf8(replacement)), with: blank, in: token)
-            }
-        case .wordPiece(let prefix, let cleansUp):
-            return tokens.enumerated().map { index, token in
-                var token = token
-                if index > 0 {
-                    let isInside = token.starts(with: prefix) && !prefix.isEmpty
-                    token = isInside ? Array(token.dropFirst(prefix.count)) : [0x20] + token
-                }
-                return cleansUp ? cleaned(token) : token
-            }
-        case .wordSuffix(let suffix):
-            return tokens.enumerated().map { index, token in
-                let isLast = index == tokens.count - 1
-                return replacing(.literal(suffix), with: isLast ? [] : [0x20], in: token)
-            }
         case .ctc(let padding, let delimiter, let cleansUp):
             return decodeCTC(tokens, padding, delimiter, cleansUp)
+        case .replace, .strip, .metaspace, .wordPiece, .wordSuffix:
+            return tokens.enumerated().map { index, token in
+                apply(token, at: Position(isFirst: index == 0, isLast: index == tokens.count - 1))
+            }
+        }
+    }
+
+    /// Whether it changes each token by itself.
+    var isPerToken: Bool {
+        switch self {
+        case .replace, .strip, .metaspace, .wordPiece, .wordSuffix: true
+        case .byteLevel, .byteFallback, .fuse, .ctc: false
+        }
+    }
+
+    /// What becomes of one token; for stages that change each by itself.
+    func apply(_ token: [UInt8], at position: Position) -> [UInt8] {
+        switch self {
+        case .replace(let pattern, let content):
+            return replacing(pattern, with: content, in: token)
+        case .strip(let scalar, let start, let stop):
+            return stripped(token, scalar, start, stop)
+        case .metaspace(let replacement, let dropsFirst):
+            let blank: [UInt8] = position.isFirst && dropsFirst ? [] : [0x20]
+            return replacing(.literal(utf8(replacement)), with: blank, in: token)
+        case .wordPiece(let prefix, let cleansUp):
+            var token = token
+            if !position.isFirst {
+                let isInside = token.starts(with: prefix) && !prefix.isEmpty
+                token = isInside ? Array(token.dropFirst(prefix.count)) : [0x20] + token
+            }
+            return cleansUp ? cleaned(token) : token
+        case .wordSuffix(let suffix):
+            let blank: [UInt8] = position.isLast ? [] : [0x20]
+            return replacing(.literal(suffix), with: blank, in: token)
+        case .byteLevel, .byteFallback, .fuse, .ctc:
+            preconditionFailure("DecoderStage: this stage takes all tokens together")
         }
     }
 
@@ -66,9 +86,11 @@ enum DecoderStage: Sendable {
         _ pattern: TextPattern, with content: [UInt8], in token: [UInt8]
     ) -> [UInt8] {
         token.withUnsafeBufferPointer { bytes in
+            let matches = pattern.matches(in: bytes, 0..<bytes.count)
+            if matches.isEmpty { return token }
             var result: [UInt8] = []
             var start = 0
-            for match in pattern.matches(in: bytes, 0..<bytes.count) {
+            for match in matches {
                 result += bytes[start..<match.lowerBound]
                 result += content
                 start = match.upperBound
@@ -94,17 +116,12 @@ enum DecoderStage: Sendable {
         return Array(rest)
     }
 
-    /// Bytes that spell no valid text become one replacement character each.
     private func joinFallback(_ tokens: [[UInt8]]) -> [[UInt8]] {
         var result: [[UInt8]] = []
         var pending: [UInt8] = []
         func flush() {
             guard !pending.isEmpty else { return }
-            if String(validating: pending, as: UTF8.self) != nil {
-                result.append(pending)
-            } else {
-                result += Array(repeating: [0xEF, 0xBF, 0xBD], count: pending.count)
-            }
+            result += FallbackToken.spelled(pending)
             pending = []
         }
         for token in tokens {
@@ -134,6 +151,7 @@ enum DecoderStage: Sendable {
 
     /// The spaces that tokenizing put around English punctuation and contractions.
     private func cleaned(_ token: [UInt8]) -> [UInt8] {
+        guard token.contains(0x20) else { return token }
         let rules = [
             (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"),
             (" 'm", "'m"), (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
@@ -151,5 +169,12 @@ enum FallbackToken {
             return nil
         }
         return UInt8(String(decoding: token[3...4], as: UTF8.self), radix: 16)
+    }
+
+    /// The text of such tokens side by side; where they spell none, one replacement character for
+    /// each.
+    static func spelled(_ bytes: [UInt8]) -> [[UInt8]] {
+        if String(validating: bytes, as: UTF8.self) != nil { return [bytes] }
+        return Array(repeating: [0xEF, 0xBF, 0xBD], count: bytes.count)
     }
 }

@@ -20,7 +20,8 @@ extension Pipeline {
         case .spaced:
             return kept.compactMap { token(of: $0) }.joined(separator: " ")
         case .stages(let stages):
-            var texts = Array(kept).compactMap { token(of: $0).map { Array($0.utf8) } }
+            if let stagedDecoding { return stagedDecoding.decode(kept, in: self) }
+            var texts = kept.compactMap { token(of: $0).map { Array($0.utf8) } }
             for stage in stages { texts = stage.apply(texts) }
             return String(decoding: Array(texts.joined()), as: UTF8.self)
         }
@@ -62,10 +63,13 @@ struct TokenBytes: Sendable {
     /// Appends nothing for an id that is none.
     @inline(__always)
     func append(_ id: Int32, to bytes: inout [UInt8]) {
-        guard id >= 0, Int(id) < starts.count - 1 else { return }
+        guard contains(id) else { return }
         arena.withUnsafeBufferPointer { arena in
             let range = starts[Int(id)]..<starts[Int(id) + 1]
             bytes.append(contentsOf: ByteBuffer(rebasing: arena[range]))
         }
     }
+
+    @inline(__always)
+    func contains(_ id: Int32) -> Bool { id >= 0 && Int(id) < starts.count - 1 }
 }

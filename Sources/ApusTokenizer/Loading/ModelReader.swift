@@ -136,8 +136,8 @@ enum ModelReader {
             }
         }
         var result = Result(model: builder.model(), spelling: builder.spelling)
-        if builder.keepsWordsApart {
-            result.splitters = [ScannerStage(scanner: WordStartScanner())]
+        if let scanner = builder.borderScanner {
+            result.splitters = [ScannerStage(scanner: scanner)]
         }
         return result
     }

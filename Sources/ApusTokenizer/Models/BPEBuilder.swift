@@ -15,8 +15,8 @@ struct BPEBuilder {
     /// Tokens of a byte-level vocabulary that do not read as stand-ins for bytes.
     private var otherIDs: [ByteKey: Int32] = [:]
     private var otherTexts: [Int32: String] = [:]
-    /// Whether some merge joins the mark of a word's beginning to what stands before it.
-    private var mergesAcrossWords = false
+    /// Where no merge reaches across.
+    private var borders = MergeBorders()
     private var merges: [(left: Int32, right: Int32, merged: Int32)] = []
 
     init(isByteLevel: Bool) { self.isByteLevel = isByteLevel }
@@ -47,20 +47,17 @@ struct BPEBuilder {
         let merged = left + rest
         guard let mergedID = ids[ByteKey(merged)] else { return merged }
         merges.append((leftID, rightID, mergedID))
-        if rest.utf8.starts(with: WordStartScanner.mark),
-            !left.utf8.reversed().starts(with: WordStartScanner.mark.reversed())
-        {
-            mergesAcrossWords = true
-        }
+        borders.join(left, rest)
         return nil
     }
 
-    /// Whether text may be cut into words, as ``WordStartScanner`` does, without a change of
-    /// tokens.
-    var keepsWordsApart: Bool {
-        let mark = String(decoding: WordStartScanner.mark, as: UTF8.self)
-        return !isByteLevel && continuingPrefix.isEmpty && endSuffix.isEmpty && !takesWholePieces
-            && !mergesAcrossWords && contains(mark) && unknown != mark
+    /// Cuts text where no merge reaches across, which changes no token; nil where that is not
+    /// certain, or never the case.
+    var borderScanner: BorderScanner? {
+        guard !isByteLevel, continuingPrefix.isEmpty, endSuffix.isEmpty, !takesWholePieces else {
+            return nil
+        }
+        return borders.scanner(unknown: unknown) { contains($0) }
     }
 
     var spelling: TokenSpelling {

@@ -19,6 +19,8 @@ struct BPEModel: TokenModel {
         /// `<0x00>` to `<0xFF>`, which stand for the bytes of a missing character; nil without
         /// fallback.
         var fallback: [Int32?]?
+
+        var marksPlaces: Bool { !continuingPrefix.isEmpty || !endSuffix.isEmpty }
     }
 
     let vocabulary: Vocabulary
@@ -37,19 +39,28 @@ struct BPEModel: TokenModel {
 final class BPEEncoder: PieceEncoder {
     private let model: BPEModel
     private var symbols = SymbolMerger()
-    private var character: [UInt8] = []
 
     init(_ model: BPEModel) { self.model = model }
 
     func encode(_ piece: ByteBuffer, into run: inout TokenRun) {
+        // Taken out while it works: Swift checks every use of an object's variable.
+        var work = SymbolMerger()
+        swap(&work, &symbols)
+        defer { swap(&work, &symbols) }
+        encode(piece, into: &run, by: &work)
+    }
+
+    private func encode(
+        _ piece: ByteBuffer, into run: inout TokenRun, by symbols: inout SymbolMerger
+    ) {
         if model.takesWholePieces, let id = model.vocabulary.id(of: piece) {
             run.append(id, from: 0, to: piece.count)
             return
         }
         symbols.removeAll()
         switch model.alphabet {
-        case .bytes(let ids): appendBytes(piece, ids)
-        case .characters(let options): appendCharacters(piece, options)
+        case .bytes(let ids): appendBytes(piece, ids, to: &symbols)
+        case .characters(let options): appendCharacters(piece, options, to: &symbols)
         }
         symbols.mergeAll(model.merges)
         var start = 0
@@ -60,7 +71,9 @@ final class BPEEncoder: PieceEncoder {
         }
     }
 
-    private func appendBytes(_ piece: ByteBuffer, _ ids: [Int32]) {
+    private func appendBytes(
+        _ piece: ByteBuffer, _ ids: [Int32], to symbols: inout SymbolMerger
+    ) {
         var unknown = PendingUnknown(model)
         for byte in piece {
             let id = ids[Int(byte)]
@@ -74,20 +87,19 @@ final class BPEEncoder: PieceEncoder {
         unknown.flush(into: &symbols)
     }
 
-    private func appendCharacters(_ piece: ByteBuffer, _ options: BPEModel.CharacterOptions) {
+    private func appendCharacters(
+        _ piece: ByteBuffer, _ options: BPEModel.CharacterOptions, to symbols: inout SymbolMerger
+    ) {
         guard let base = piece.baseAddress else { return }
         var unknown = PendingUnknown(model)
         var index = 0
         while index < piece.count {
-            let (_, length) = base.scalar(at: index)
-            character.removeAll(keepingCapacity: true)
-            if index > 0 { character += options.continuingPrefix }
-            character.append(contentsOf: piece[index..<index + length])
-            if index + length == piece.count { character += options.endSuffix }
-            if let id = model.vocabulary.id(of: character) {
+            let length = base.scalar(at: index).length
+            let character = ByteBuffer(rebasing: piece[index..<index + length])
+            if let id = id(of: character, at: index, of: piece, options) {
                 unknown.flush(into: &symbols)
                 symbols.append(id, length: length)
-            } else if let bytes = fallback(for: character, options) {
+            } else if let bytes = fallback(for: character, at: index, of: piece, options) {
                 // An unknown still pending stays pending here, as in the reference.
                 for id in bytes { symbols.append(id, length: 1) }
             } else {
@@ -98,13 +110,31 @@ final class BPEEncoder: PieceEncoder {
         unknown.flush(into: &symbols)
     }
 
+    private func id(
+        of character: ByteBuffer, at index: Int, of piece: ByteBuffer,
+        _ options: BPEModel.CharacterOptions
+    ) -> Int32? {
+        guard options.marksPlaces else { return model.vocabulary.id(of: character) }
+        return model.vocabulary.id(of: marked(character, at: index, of: piece, options))
+    }
+
+    private func marked(
+        _ character: ByteBuffer, at index: Int, of piece: ByteBuffer,
+        _ options: BPEModel.CharacterOptions
+    ) -> [UInt8] {
+        let isLast = index + character.count == piece.count
+        return (index > 0 ? options.continuingPrefix : []) + character
+            + (isLast ? options.endSuffix : [])
+    }
+
     /// The byte tokens of a character, when the vocabulary has all of them.
     private func fallback(
-        for character: [UInt8], _ options: BPEModel.CharacterOptions
+        for character: ByteBuffer, at index: Int, of piece: ByteBuffer,
+        _ options: BPEModel.CharacterOptions
     ) -> [Int32]? {
         guard let table = options.fallback else { return nil }
         var ids: [Int32] = []
-        for byte in character {
+        for byte in marked(character, at: index, of: piece, options) {
             guard let id = table[Int(byte)] else { return nil }
             ids.append(id)
         }

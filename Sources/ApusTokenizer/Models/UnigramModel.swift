@@ -68,11 +68,21 @@ struct UnigramModel: TokenModel {
 final class UnigramEncoder: PieceEncoder {
     private let model: UnigramModel
     private var steps: [UnigramModel.Step] = []
-    private var path: [(id: Int32, range: Range<Int>)] = []
+    private var path: [Part] = []
+
+    private typealias Part = (id: Int32, range: Range<Int>)
 
     init(_ model: UnigramModel) { self.model = model }
 
     func encode(_ piece: ByteBuffer, into run: inout TokenRun) {
+        // Taken out while they are used: Swift checks every use of an object's variable.
+        var (steps, path): ([UnigramModel.Step], [Part]) = ([], [])
+        swap(&steps, &self.steps)
+        swap(&path, &self.path)
+        defer {
+            swap(&steps, &self.steps)
+            swap(&path, &self.path)
+        }
         steps.removeAll(keepingCapacity: true)
         steps.append(contentsOf: repeatElement(UnigramModel.Step(), count: piece.count + 1))
         steps.withUnsafeMutableBufferPointer { model.findBestSteps(of: piece, into: $0) }

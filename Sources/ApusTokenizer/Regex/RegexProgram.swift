@@ -2,22 +2,28 @@
 /// once at every position, so that the time of one attempt grows with the length of the text times
 /// that of the pattern, never exponentially.
 struct RegexProgram: Sendable {
-    fileprivate enum Instruction: Sendable {
-        case scalar(UInt32, ignoresCase: Bool)
-        case any(includesLineBreak: Bool)
-        case set(Int, ignoresCase: Bool)
+    /// Plain numbers, so that nothing is counted while a program runs: sets and the programs of
+    /// groups stand in lists beside.
+    enum Instruction: Sendable {
+        case scalar(UInt32)
+        case set(Int)
         /// Goes on at the first, and when that fails at the second.
         case choice(Int, Int)
         case jump(Int)
         case assertion(RegexAssertion)
-        case lookAhead(RegexProgram, isNegative: Bool)
-        case lookBehind(RegexProgram, widths: ClosedRange<Int>, isNegative: Bool)
-        case atomic(RegexProgram)
+        case lookAhead(Int, isNegative: Bool)
+        case lookBehind(Int, isNegative: Bool)
+        case atomic(Int)
         case match
     }
 
-    fileprivate var instructions: [Instruction] = []
-    fileprivate var sets: [ScalarSet] = []
+    var instructions: [Instruction] = []
+    var sets: [CharacterTest] = []
+    var programs: [RegexProgram] = []
+    /// By look-behind: how many characters before the place its match may begin.
+    var widths: [Int: ClosedRange<Int>] = [:]
+    /// By instruction: the ASCII characters with which a match from there on may begin.
+    var firsts: [ASCIISet] = []
 
     /// Counts multiply when they nest; no published pattern comes near.
     private static let sizeLimit = 20_000
@@ -30,6 +36,34 @@ struct RegexProgram: Sendable {
     private init(_ node: RegexNode) throws(RegexError) {
         try compile(node)
         instructions.append(.match)
+        firsts = findFirsts()
+    }
+
+    private mutating func add(_ test: CharacterTest) {
+        sets.append(test)
+        instructions.append(.set(sets.count - 1))
+    }
+
+    /// Returns the number of the program.
+    private mutating func add(_ program: RegexProgram) -> Int {
+        programs.append(program)
+        return programs.count - 1
+    }
+
+    /// Backwards, as nearly all lead forwards: what a loop leads back to counts as anything.
+    private func findFirsts() -> [ASCIISet] {
+        var firsts = [ASCIISet](repeating: .all, count: instructions.count)
+        for index in instructions.indices.reversed() {
+            switch instructions[index] {
+            case .scalar(let scalar): firsts[index] = ASCIISet { $0 == scalar }
+            case .set(let set): firsts[index] = sets[set].ascii
+            case .choice(let next, let otherwise):
+                firsts[index] = firsts[next].union(firsts[otherwise])
+            case .jump(let target): firsts[index] = firsts[target]
+            default: break
+            }
+        }
+        return firsts
     }
 
     private mutating func compile(_ node: RegexNode) throws(RegexError) {
@@ -39,12 +73,13 @@ struct RegexProgram: Sendable {
         switch node {
         case .empty: break
         case .scalar(let scalar, let ignoresCase):
-            instructions.append(.scalar(scalar, ignoresCase: ignoresCase))
+            guard ignoresCase else { return instructions.append(.scalar(scalar)) }
+            let variants = CaseVariants.of(scalar)
+            add(CharacterTest { CaseVariants.of($0).contains { variants.contains($0) } })
         case .any(let includesLineBreak):
-            instructions.append(.any(includesLineBreak: includesLineBreak))
+            add(CharacterTest { includesLineBreak || $0 != 10 })
         case .set(let set, let ignoresCase):
-            sets.append(set)
-            instructions.append(.set(sets.count - 1, ignoresCase: ignoresCase))
+            add(CharacterTest { set.contains($0, ignoringCase: ignoresCase) })
         case .sequence(let nodes):
             for node in nodes { try compile(node) }
         case .alternatives(let nodes): try compile(alternatives: nodes)
@@ -52,19 +87,19 @@ struct RegexProgram: Sendable {
             if repetition.isPossessive {
                 var plain = repetition
                 plain.isPossessive = false
-                instructions.append(.atomic(try RegexProgram(.repetition(node, plain))))
+                instructions.append(.atomic(add(try RegexProgram(.repetition(node, plain)))))
             } else {
                 try compile(node, repetition)
             }
         case .assertion(let assertion): instructions.append(.assertion(assertion))
         case .lookAhead(let node, let isNegative):
-            instructions.append(.lookAhead(try RegexProgram(node), isNegative: isNegative))
+            instructions.append(.lookAhead(add(try RegexProgram(node)), isNegative: isNegative))
         case .lookBehind(let node, let isNegative):
             let width = node.width
-            let widths = width.least...max(width.least, width.greatest ?? width.least)
-            let program = try RegexProgram(node)
-            instructions.append(.lookBehind(program, widths: widths, isNegative: isNegative))
-        case .atomic(let node): instructions.append(.atomic(try RegexProgram(node)))
+            let program = add(try RegexProgram(node))
+            widths[program] = width.least...max(width.least, width.greatest ?? width.least)
+            instructions.append(.lookBehind(program, isNegative: isNegative))
+        case .atomic(let node): instructions.append(.atomic(add(try RegexProgram(node))))
         }
     }
 
@@ -112,143 +147,43 @@ struct RegexProgram: Sendable {
     }
 }
 
-/// Runs programs over one text.
-struct RegexMatcher {
-    private let base: UnsafePointer<UInt8>
-    private let range: Range<Int>
-    /// Bounds the time of a search in hostile text; what is left over does not match.
-    private var steps: Int
+/// ASCII characters, a bit for each.
+struct ASCIISet: Sendable {
+    private var low: UInt64 = 0
+    private var high: UInt64 = 0
 
-    init?(_ text: ByteBuffer, _ range: Range<Int>) {
-        guard let base = text.baseAddress else { return nil }
-        self.base = base
-        self.range = range
-        steps = 1_000_000 + range.count * 2000
+    static let all = ASCIISet { _ in true }
+
+    init(_ contains: (UInt32) -> Bool) {
+        for scalar in UInt32(0)..<64 where contains(scalar) { low |= 1 << UInt64(scalar) }
+        for scalar in UInt32(64)..<128 where contains(scalar) { high |= 1 << UInt64(scalar - 64) }
     }
 
-    /// All matches, left to right, none overlapping. An empty match does not touch the one before.
-    mutating func matches(of program: RegexProgram) -> [Range<Int>] {
-        var result: [Range<Int>] = []
-        var start = range.lowerBound
-        while start <= range.upperBound {
-            let end = end(of: program, from: start)
-            let isRepeated = end == start && result.last?.upperBound == start
-            if let end, !isRepeated {
-                result.append(start..<end)
-                if end > start {
-                    start = end
-                    continue
-                }
-            }
-            guard start < range.upperBound else { break }
-            start += base.scalar(at: start).length
-        }
+    @inline(__always)
+    func contains(_ byte: UInt8) -> Bool {
+        (byte < 64 ? low >> UInt64(byte) : high >> UInt64(byte & 63)) & 1 != 0
+    }
+
+    func union(_ other: ASCIISet) -> ASCIISet {
+        var result = self
+        result.low |= other.low
+        result.high |= other.high
         return result
     }
+}
 
-    /// Where the first way to match from `start` ends.
-    private mutating func end(
-        of program: RegexProgram, from start: Int, endingAt wanted: Int? = nil
-    ) -> Int? {
-        var pending: [(instruction: Int, position: Int)] = [(0, start)]
-        var tried: Set<Int> = []
-        while let (first, from) = pending.popLast() {
-            var (instruction, position) = (first, from)
-            while true {
-                steps -= 1
-                if steps < 0 { return nil }
-                if case .match = program.instructions[instruction] {
-                    if wanted == nil || wanted == position { return position }
-                    break
-                }
-                if case .choice(let next, let otherwise) = program.instructions[instruction] {
-                    let key = (position - start) * program.instructions.count + instruction
-                    guard tried.insert(key).inserted else { break }
-                    pending.append((otherwise, position))
-                    instruction = next
-                    continue
-                }
-                guard let moved = step(program, instruction, position) else { break }
-                (instruction, position) = moved
-            }
-        }
-        return nil
+/// Whether a character is of a kind; for ASCII asked once.
+struct CharacterTest: Sendable {
+    let ascii: ASCIISet
+    private let accepts: @Sendable (UInt32) -> Bool
+
+    init(_ accepts: @escaping @Sendable (UInt32) -> Bool) {
+        self.accepts = accepts
+        ascii = ASCIISet(accepts)
     }
 
-    /// One instruction that does not choose: where it leads, or nil when it fails.
-    private mutating func step(
-        _ program: RegexProgram, _ instruction: Int, _ position: Int
-    ) -> (instruction: Int, position: Int)? {
-        switch program.instructions[instruction] {
-        case .scalar, .any, .set:
-            guard position < range.upperBound else { return nil }
-            let (scalar, length) = base.scalar(at: position)
-            guard accepts(program, instruction, scalar) else { return nil }
-            return (instruction + 1, position + length)
-        case .jump(let target):
-            return (target, position)
-        case .assertion(let assertion):
-            return holds(assertion, at: position) ? (instruction + 1, position) : nil
-        case .lookAhead(let inner, let isNegative):
-            let isThere = end(of: inner, from: position) != nil
-            return isThere != isNegative ? (instruction + 1, position) : nil
-        case .lookBehind(let inner, let widths, let isNegative):
-            let isThere = isBehind(inner, widths, position)
-            return isThere != isNegative ? (instruction + 1, position) : nil
-        case .atomic(let inner):
-            return end(of: inner, from: position).map { (instruction + 1, $0) }
-        case .choice, .match:
-            return nil
-        }
-    }
-
-    private func accepts(_ program: RegexProgram, _ instruction: Int, _ scalar: UInt32) -> Bool {
-        switch program.instructions[instruction] {
-        case .scalar(let wanted, let ignoresCase):
-            scalar == wanted
-                || ignoresCase
-                    && CaseVariants.of(scalar).contains {
-                        CaseVariants.of(wanted).contains($0)
-                    }
-        case .any(let includesLineBreak): includesLineBreak || scalar != 10
-        case .set(let index, let ignoresCase):
-            program.sets[index].contains(scalar, ignoringCase: ignoresCase)
-        default: false
-        }
-    }
-
-    private mutating func isBehind(
-        _ program: RegexProgram, _ widths: ClosedRange<Int>, _ position: Int
-    ) -> Bool {
-        var start = position
-        for width in 0...widths.upperBound {
-            if widths.contains(width), end(of: program, from: start, endingAt: position) != nil {
-                return true
-            }
-            guard start > range.lowerBound else { return false }
-            start = base.scalarStart(before: start)
-        }
-        return false
-    }
-
-    private func holds(_ assertion: RegexAssertion, at position: Int) -> Bool {
-        let isStart = position == range.lowerBound
-        let isEnd = position == range.upperBound
-        switch assertion {
-        case .textStart: return isStart
-        case .textEnd: return isEnd
-        case .lineStart: return isStart || base[position - 1] == 10 && !isEnd
-        case .lineEnd: return isEnd || base[position] == 10
-        case .lastLineEnd:
-            return isEnd || base[position] == 10 && position + 1 == range.upperBound
-        case .wordBoundary, .noWordBoundary:
-            let before = !isStart && isWord(at: base.scalarStart(before: position))
-            let after = !isEnd && isWord(at: position)
-            return (before != after) == (assertion == .wordBoundary)
-        }
-    }
-
-    private func isWord(at position: Int) -> Bool {
-        ScalarSet.bareWord.contains(base.scalar(at: position).value)
+    @inline(__always)
+    func callAsFunction(_ scalar: UInt32) -> Bool {
+        scalar < 0x80 ? ascii.contains(UInt8(scalar)) : accepts(scalar)
     }
 }

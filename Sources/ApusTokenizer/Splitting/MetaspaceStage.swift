@@ -54,21 +54,3 @@ struct MarkScanner: PieceScanner {
         return index
     }
 }
-
-/// Cuts before the marks with which words begin, several in a row counting as one.
-struct WordStartScanner: PieceScanner {
-    /// U+2581, SentencePiece's visible space.
-    static let mark: [UInt8] = [0xE2, 0x96, 0x81]
-
-    func pieceEnd(in text: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int {
-        var index = start
-        while isMark(text, index, end) { index += Self.mark.count }
-        while index < end, !isMark(text, index, end) { index += 1 }
-        return index
-    }
-
-    @inline(__always)
-    private func isMark(_ text: UnsafePointer<UInt8>, _ index: Int, _ end: Int) -> Bool {
-        index + 2 < end && text[index] == 0xE2 && text[index + 1] == 0x96 && text[index + 2] == 0x81
-    }
-}

@@ -7,8 +7,29 @@ enum SplitBehavior: String, Sendable {
     /// Matches side by side are one piece.
     case contiguous = "Contiguous"
 
-    /// Cuts `range` at `matches`, which are in order and do not overlap.
-    func pieces(of range: Range<Int>, at matches: [Range<Int>], inverted: Bool) -> [Range<Int>] {
+    /// Appends the pieces of `range`, cut at `matches`, which are in order and do not overlap.
+    func cut(
+        _ range: Range<Int>, at matches: [Range<Int>], inverted: Bool,
+        into pieces: inout [Range<Int>]
+    ) {
+        guard self == .isolated || self == .removed else {
+            pieces += self.pieces(of: range, at: matches, inverted: inverted)
+            return
+        }
+        let keepsMatches = self == .isolated || inverted
+        let keepsRest = self == .isolated || !inverted
+        var start = range.lowerBound
+        for match in matches {
+            if keepsRest, start < match.lowerBound { pieces.append(start..<match.lowerBound) }
+            if keepsMatches, !match.isEmpty { pieces.append(match) }
+            start = match.upperBound
+        }
+        if keepsRest, start < range.upperBound { pieces.append(start..<range.upperBound) }
+    }
+
+    private func pieces(
+        of range: Range<Int>, at matches: [Range<Int>], inverted: Bool
+    ) -> [Range<Int>] {
         var parts: [(range: Range<Int>, isMatch: Bool)] = []
         var start = range.lowerBound
         for match in matches {
@@ -64,12 +85,14 @@ struct SplitStage: TextStage {
     var isInverted = false
 
     func apply(to text: inout PreparedText) {
-        text.pieces = text.bytes.withUnsafeBufferPointer { bytes in
-            text.pieces.flatMap { piece in
+        var pieces: [Range<Int>] = []
+        text.bytes.withUnsafeBufferPointer { bytes in
+            for piece in text.pieces {
                 let matches = pattern.matches(in: bytes, piece)
-                return behavior.pieces(of: piece, at: matches, inverted: isInverted)
+                behavior.cut(piece, at: matches, inverted: isInverted, into: &pieces)
             }
         }
+        text.pieces = pieces
     }
 }
 
@@ -95,7 +118,7 @@ struct CharacterSplitStage: TextStage {
                     cut(piece, of: bytes, into: &pieces)
                 } else {
                     let matches = matches(in: bytes, piece)
-                    pieces += behavior.pieces(of: piece, at: matches, inverted: false)
+                    behavior.cut(piece, at: matches, inverted: false, into: &pieces)
                 }
             }
         }
