@@ -99,8 +99,6 @@ public struct UpdateBenchmark: Sendable {
     }
 
     private func nanoseconds(_ body: () -> Void) -> Double {
-        let time = ContinuousClock().measure(body).components
-        let total = Double(time.seconds) * 1e9 + Double(time.attoseconds) * 1e-9
-        return total / Double(parameterCount)
+        ContinuousClock().measure(body).seconds * 1e9 / Double(parameterCount)
     }
 }

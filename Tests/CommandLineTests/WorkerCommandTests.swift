@@ -36,6 +36,8 @@ import Testing
         ("bench train --sharding everything", "--sharding must be one of none, optimizer"),
         ("bench comm --ranks 1", "--ranks must be at least 2"),
         ("bench train --steps 0", "Sizes must be above 0"),
+        ("bench checkpoint --repetitions 0", "--repetitions must be at least 1"),
+        ("bench checkpoint --folder /nowhere", "/nowhere/apus-bench-checkpoint-"),
         ("generate --model m --prompt p --max-new-tokens 0", "--max-new-tokens must be at least 1"),
         ("generate --model m --prompt p --temperature=-1", "--temperature must be a number"),
     ])

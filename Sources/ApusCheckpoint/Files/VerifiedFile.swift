@@ -20,6 +20,13 @@ final class VerifiedFile {
     private var block: Int?
     private var scratch: UnsafeMutableRawBufferPointer?
 
+    /// Up to where the disk has been asked for bytes.
+    private var fetched = 0
+
+    private static let tile = 1 << 18
+    /// How far the disk is ahead, so that it works while bytes are hashed.
+    private static let fetchWindow = 32 << 20
+
     init(
         _ record: Manifest.FileRecord, in folder: String, _ checks: CheckpointChecks
     ) throws(FileError) {
@@ -60,6 +67,7 @@ final class VerifiedFile {
         _ range: Range<Int>, into destination: UnsafeMutableRawBufferPointer
     ) throws(FileError) {
         guard checks == .hashes else {
+            fetch(beyond: range.upperBound)
             return try file.read(at: range.lowerBound, into: destination)
         }
         var position = range.lowerBound
@@ -71,8 +79,7 @@ final class VerifiedFile {
             let target = UnsafeMutableRawBufferPointer(
                 rebasing: destination[start..<start + part.count])
             if part == whole {
-                try file.read(at: position, into: target)
-                try check(UnsafeRawBufferPointer(target), number)
+                try readBlock(number, at: position, into: target)
             } else {
                 let bytes = try held(number, whole)
                 let from = part.lowerBound - whole.lowerBound
@@ -92,18 +99,36 @@ final class VerifiedFile {
         let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer[..<range.count])
         if block != number {
             block = nil
-            try file.read(at: range.lowerBound, into: bytes)
-            try check(UnsafeRawBufferPointer(bytes), number)
+            try readBlock(number, at: range.lowerBound, into: bytes)
             block = number
         }
         return UnsafeRawBufferPointer(bytes)
     }
 
-    private func check(_ bytes: UnsafeRawBufferPointer, _ number: Int) throws(FileError) {
-        guard BlockHashes.hash(bytes) == record.hashes[number] else {
+    private func fetch(beyond position: Int) {
+        let end = min(position + Self.fetchWindow, file.size)
+        // In pieces that are worth a call.
+        guard end - fetched >= BlockHashes.size || end == file.size, end > fetched else { return }
+        file.fetch(max(fetched, position)..<end)
+        fetched = end
+    }
+
+    /// Reads a block and hashes each tile of it while that is in the cache of the processor.
+    private func readBlock(
+        _ number: Int, at offset: Int, into target: UnsafeMutableRawBufferPointer
+    ) throws(FileError) {
+        fetch(beyond: offset)
+        var hasher = BlockHasher()
+        for start in stride(from: 0, to: target.count, by: Self.tile) {
+            let end = min(start + Self.tile, target.count)
+            let tile = UnsafeMutableRawBufferPointer(rebasing: target[start..<end])
+            try file.read(at: offset + start, into: tile)
+            hasher.add(UnsafeRawBufferPointer(tile))
+        }
+        guard hasher.finish() == [record.hashes[number]] else {
             throw FileError(
-                file.path, at: .offset(number * BlockHashes.size),
-                "the \(bytes.count) bytes from here on are not what was written",
+                file.path, at: .offset(offset),
+                "the \(target.count) bytes from here on are not what was written",
                 likelyCause: "the file was damaged on disk or in a copy",
                 remedy: "restore it, or use another checkpoint")
         }

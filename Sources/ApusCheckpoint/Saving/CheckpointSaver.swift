@@ -51,6 +51,14 @@ public final class CheckpointSaver {
         self.options = options
     }
 
+    /// Makes what a save in the background needs while training begins, so that the first such save
+    /// stops it no longer than the others.
+    ///
+    /// - byteCount: of this rank's share of the state, or a little more
+    public func prepare(byteCount: Int) {
+        if options.isAsynchronous { copy.prepare(byteCount: byteCount) }
+    }
+
     /// Saves, or begins to; a save that is still under way is waited for first.
     public func save(_ content: CheckpointContent) throws {
         try finish()

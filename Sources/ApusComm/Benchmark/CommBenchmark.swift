@@ -150,12 +150,6 @@ extension CommMeasurement {
                 one.processorShare.fixed(2),
             ]
         }
-        let widths = head.indices.map { column in ([head] + rows).map { $0[column].count }.max()! }
-        return ([head] + rows).map { row in
-            row.enumerated().map { column, text in
-                let padding = String(repeating: " ", count: widths[column] - text.count)
-                return column == 0 ? text + padding : padding + text
-            }.joined(separator: "  ") + "\n"
-        }.joined()
+        return TextTable.text([head] + rows)
     }
 }

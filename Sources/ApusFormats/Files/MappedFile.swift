@@ -93,6 +93,14 @@ public final class MappedFile: @unchecked Sendable {
         }
     }
 
+    /// Has the system begin to bring these bytes from the disk, without waiting for them.
+    public func fetch(_ range: Range<Int>) {
+        #if canImport(Glibc)
+            posix_fadvise(
+                descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_WILLNEED)
+        #endif
+    }
+
     /// Tells the system that these bytes will not be read again soon, so that their pages need not
     /// stay resident. Reading them later is still correct.
     public func release(_ range: Range<Int>) {

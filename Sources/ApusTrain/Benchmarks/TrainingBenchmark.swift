@@ -53,7 +53,7 @@ public struct TrainingBenchmark {
         for step in 0..<options.steps {
             let began = clock.now
             let loss = try self.step(step, trained)
-            seconds.append((clock.now - began).inSeconds)
+            seconds.append((clock.now - began).seconds)
             if step == 0 { firstStepAt = secondsSince1970() }
             losses.append(try mean(loss))
         }

@@ -5,6 +5,7 @@ internal import ApusConfig
 internal import ApusData
 internal import ApusFormats
 internal import ApusModels
+internal import ApusTensor
 internal import ApusTokenizer
 internal import ApusZeRO
 
@@ -91,6 +92,15 @@ final class RunCheckpoints {
     }
 
     // MARK: Saving
+
+    /// Before the first step: makes ready for saves in the background.
+    func prepare(_ session: TrainingSession) {
+        // Where the ranks' shares are cut, one may be some bytes more than its part.
+        let bytes = session.trained.engine.stateSlices().reduce(0) {
+            $0 + $1.memory.byteCount / $1.copies.count + 128
+        }
+        saver.prepare(byteCount: bytes)
+    }
 
     /// After each optimizer step: moves a save in the background along.
     func poll() throws {

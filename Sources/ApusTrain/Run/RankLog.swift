@@ -16,7 +16,7 @@ public struct RankLog: Sendable {
 
     /// A line that cannot be written is lost: a log is no reason to end a run.
     public func write(_ text: String) {
-        var line = "\((ContinuousClock.now - began).inSeconds.fixed(2)) s  \(text)\n"
+        var line = "\((ContinuousClock.now - began).seconds.fixed(2)) s  \(text)\n"
         line.withUTF8 { bytes in
             #if canImport(Glibc)
                 _ = Glibc.write(descriptor, bytes.baseAddress, bytes.count)

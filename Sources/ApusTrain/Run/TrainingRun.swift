@@ -53,6 +53,7 @@ public final class TrainingRun {
         let session = try TrainingSession(
             recipe, trained: trained, data: data, paddingID: source.tokenizer?.paddingID ?? 0)
         try checkpoints.restore(session)
+        checkpoints.prepare(session)
         return try train(session, source, declared, (folder, checkpoints))
     }
 
@@ -133,7 +134,7 @@ public final class TrainingRun {
         try save(declared, source, session.trained)
         try folder?.drawLoss(lossBefore: before)
         let summary = RunSummary(
-            steps: session.step, seconds: (clock.now - began).inSeconds, lossBefore: before,
+            steps: session.step, seconds: (clock.now - began).seconds, lossBefore: before,
             lossAfter: end.loss, path: recipe.output.outputDirectory,
             wasInterrupted: end.wasInterrupted)
         events.send(.done(summary))

@@ -92,7 +92,7 @@ public final class TrainingLoop {
             loss: reports.reduce(0) { $0 + $1.lossSum } * scale, learningRate: rate,
             outcome: outcome,
             inputTokens: window.tokenCount, trainedTokens: trainedTokens,
-            seconds: (clock.now - began).inSeconds, peakMemory: reports.map(\.peakMemory),
+            seconds: (clock.now - began).seconds, peakMemory: reports.map(\.peakMemory),
             stopIsWanted: reports.contains(where: \.wantsStop))
     }
 
@@ -159,11 +159,5 @@ public struct Evaluator {
         let sums = try trained.engine.group.gathered([sum], label: "held-out loss")
         let total = sums.reduce(0) { $0 + $1[0] }
         return total / Double(max(batches.trainedTokenCount, 1))
-    }
-}
-
-extension Duration {
-    var inSeconds: Double {
-        Double(components.seconds) + Double(components.attoseconds) * 1e-18
     }
 }

@@ -6,7 +6,7 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure this machine.",
         subcommands: [
-            Training.self, Adam.self, Communication.self, Tokenizing.self, Load.self,
+            Training.self, Adam.self, Communication.self, Tokenizing.self, Load.self, Saving.self,
         ])
 
     struct Adam: ParsableCommand {
