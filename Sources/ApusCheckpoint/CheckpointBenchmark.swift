@@ -146,7 +146,9 @@ public final class CheckpointBenchmark {
     private func forget(_ path: String) throws(FileError) {
         #if canImport(Glibc)
             let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-            guard descriptor >= 0 else { throw FileError.system(path, "open the file", code: errno) }
+            guard descriptor >= 0 else {
+                throw FileError.system(path, "open the file", code: errno)
+            }
             posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
             close(descriptor)
         #endif

@@ -1,3 +1,4 @@
+import ApusBase
 import ProgramTestSupport
 import Testing
 
@@ -28,6 +29,16 @@ import Testing
             + "--vocabulary 8192 --sequence 256 --steps 5 --accumulation 1 --dtype fp32 "
             + "--sharding none\n"
         #expect(result.output == "0/2 3: \(options)1/2 3: \(options)")
+    }
+
+    @Test func benchCheckpointLeavesNothing() throws {
+        let scratch = try Scratch()
+        let result = try Program.shell(
+            "apus bench checkpoint --size 4 --repetitions 1 --json --folder '\(scratch.path)'")
+        let json = try JSON.parse(result.output)
+        #expect(json["bytes"]?.intValue == 3 << 20)
+        #expect(json.objectValue?.members.allSatisfy { $0.value.doubleValue ?? 1 > 0 } == true)
+        #expect(try Program.shell("ls -A '\(scratch.path)'").output == "")
     }
 
     @Test(arguments: [

@@ -59,6 +59,7 @@ final class HostCopy: @unchecked Sendable {
     }
 }
 
+/// May go to a thread: ``HostCopy`` leaves the memory alone until it has been touched.
 private struct Memory: @unchecked Sendable {
     let buffer: UnsafeMutableRawBufferPointer
 
