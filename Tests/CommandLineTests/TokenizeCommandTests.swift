@@ -59,6 +59,26 @@ import Testing
         }
     }
 
+    @Test func pairsHaveTypes() throws {
+        for threads in ["", "--threads 2"] {
+            let input = #"["Hi", "Hello"]\n["Hi", "Hello"]"#
+            let lines = try tokenize(input, "--pairs --offsets \(threads)").output.split(
+                separator: "\n")
+            #expect(lines.count == 2 && lines[0] == lines[1])
+            let pair = try JSON.parse(String(lines[0]))
+            let types = (pair["type_ids"]?.arrayValue ?? []).compactMap(\.intValue)
+            #expect(types.first == 0 && types.last == 1 && types == types.sorted())
+            #expect(pair["ids"]?.arrayValue?.count == types.count)
+            // Of the second text the bytes are counted anew.
+            let last = pair["offsets"]?.arrayValue?.last?.arrayValue?.last
+            #expect(last?.intValue == "Hello".utf8.count)
+        }
+        let wrong = try tokenize(#"["Hi"]"#, "--pairs")
+        #expect(wrong.exitCode == 1)
+        #expect(wrong.output.contains("standard input:1: no array of two texts"))
+        #expect(try tokenize("[]", "--pairs --decode").exitCode == 64)
+    }
+
     @Test func decodingGoesBack() throws {
         let ids = try tokenize("Hello, world").output
         let text = try tokenize(ids.trimmingLastLineBreak, "--decode").output
