@@ -1,11 +1,7 @@
 /// Finds added tokens in text: the leftmost, of several at one place the longest.
 struct AddedTokenMatcher: Sendable {
-    private struct Node {
-        var children: [UInt8: Int] = [:]
-        var token: Int?
-    }
-
-    private var nodes = [Node()]
+    /// From patterns to places in `tokens`.
+    private var patterns = ByteTrie()
     private var tokens: [AddedToken] = []
     /// Whether some token begins with the byte.
     private var isFirstByte = [Bool](repeating: false, count: 256)
@@ -14,20 +10,11 @@ struct AddedTokenMatcher: Sendable {
     mutating func add(_ token: AddedToken, pattern: [UInt8]) {
         guard let first = pattern.first else { return }
         isFirstByte[Int(first)] = true
-        var node = 0
-        for byte in pattern {
-            if let child = nodes[node].children[byte] {
-                node = child
-            } else {
-                nodes.append(Node())
-                nodes[node].children[byte] = nodes.count - 1
-                node = nodes.count - 1
-            }
-        }
-        if nodes[node].token == nil {
-            nodes[node].token = tokens.count
-            tokens.append(token)
-        }
+        // Of two tokens with one pattern the first is found.
+        let known = pattern.withUnsafeBufferPointer { longest(in: $0, from: 0, to: $0.count) }
+        guard known?.end != pattern.count else { return }
+        patterns.add(pattern, value: Int32(tokens.count))
+        tokens.append(token)
     }
 
     var isEmpty: Bool { tokens.isEmpty }
@@ -48,12 +35,13 @@ struct AddedTokenMatcher: Sendable {
         text.withUnsafeBufferPointer { bytes in
             while index < range.upperBound {
                 guard isFirstByte[Int(bytes[index])],
-                    let (token, end) = longestMatch(bytes, from: index, to: range.upperBound)
+                    let (found, end) = longest(in: bytes, from: index, to: range.upperBound)
                 else {
                     index += 1
                     continue
                 }
                 let match = index..<end
+                let token = tokens[found]
                 index = end
                 if token.singleWord, !isSingleWord(match, in: bytes, range) { continue }
                 let taken = widen(match, for: token, in: bytes, textStart..<range.upperBound)
@@ -69,16 +57,13 @@ struct AddedTokenMatcher: Sendable {
         return parts
     }
 
-    private func longestMatch(
-        _ bytes: ByteBuffer, from start: Int, to end: Int
-    ) -> (token: AddedToken, end: Int)? {
-        var node = 0
-        var best: (AddedToken, Int)?
-        var index = start
-        while index < end, let child = nodes[node].children[bytes[index]] {
-            node = child
-            index += 1
-            if let token = nodes[node].token { best = (tokens[token], index) }
+    /// The place of the longest token that begins at `start`, and its end.
+    private func longest(
+        in bytes: ByteBuffer, from start: Int, to end: Int
+    ) -> (token: Int, end: Int)? {
+        var best: (Int, Int)?
+        patterns.forEachPrefix(of: ByteBuffer(rebasing: bytes[..<end]), from: start) {
+            best = (Int($0), $1)
         }
         return best
     }
