@@ -100,6 +100,14 @@ import Testing
         #expect(source.stateTensors.contains { $0.dtype == .float16 })
     }
 
+    @Test func unnamedMastersOfEqualWeightsAreNotTrusted() throws {
+        let source = try ForeignState.open(Self.fixture("alike-0-fp16"))
+        let note = try #require(source.notes.first)
+        #expect(note.contains("a.weight and b.weight have the same values"), "\(note)")
+        #expect(source.stateTensors.map(\.key.description).sorted() == ["a.weight", "b.weight"])
+        #expect(source.stateTensors.allSatisfy { $0.dtype == .float16 })
+    }
+
     private func flipByte(at offset: Int, of path: String) throws {
         let handle = try #require(FileHandle(forUpdatingAtPath: path))
         try handle.seek(toOffset: UInt64(offset))

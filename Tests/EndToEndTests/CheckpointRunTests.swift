@@ -140,6 +140,8 @@ import Testing
         let last = try run.train(limited)
         #expect(last.exitCode == 0, "\(last.output)")
         #expect(last.output.contains("resumed from"))
+        let events = try run.text("out/events.jsonl").split(separator: "\n")
+        #expect(throws: Never.self) { try events.map { try JSON.parse(String($0)) } }
         #expect(try Self.lines(run, "out") == Self.lines(run, "whole"))
         let same = try run.shell("cmp out/model.safetensors whole/model.safetensors")
         #expect(same.exitCode == 0, "\(same.output)")

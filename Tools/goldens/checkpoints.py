@@ -222,6 +222,25 @@ def make_accelerate(folder, family, is_grouped, is_safe):
     save_file(expected, folder / "expected.safetensors")
 
 
+def make_alike(folder):
+    """A state of DeepSpeed's stage 0 as it may be, though not made by it: of two equal weights one
+    is trained, and nothing says which."""
+    import torch
+
+    weight = torch.arange(6.0).reshape(2, 3)
+    states = {key: torch.ones(2, 3) for key in ("exp_avg", "exp_avg_sq")}
+    state = {
+        "module": {"a.weight": weight.half(), "b.weight": weight.half()}, "buffer_names": [],
+        "global_steps": 1, "ds_version": "0.19.8",
+        "optimizer": {
+            "fp32_groups": [[weight]],
+            "optimizer_state_dict": {
+                "state": {0: {"step": 1, **states}}, "param_groups": [{"params": [0]}]}},
+    }
+    folder.mkdir(parents=True)
+    torch.save(state, folder / "mp_rank_00_model_states.pt")
+
+
 def make_trainer(folder, family):
     """A checkpoint of the HuggingFace trainer, without what tells of the machine."""
     from transformers import Trainer, TrainingArguments
@@ -351,6 +370,7 @@ def main():
             name = f"deepspeed-{stage}-{precision}"
             name += f"-{special}" if special in ("fused", "aligned") else ""
             shutil.copytree(scratch, OUT / name)
+    make_alike(OUT / "alike-0-fp16")
     make_accelerate(OUT / "accelerate", "llama", True, True)
     make_accelerate(OUT / "accelerate-gpt2", "gpt2", False, True)
     make_accelerate(OUT / "accelerate-bert", "bert", True, True)

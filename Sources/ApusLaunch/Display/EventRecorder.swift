@@ -14,7 +14,7 @@ public final class EventRecorder {
 
     /// - Throws: `LaunchError` when the file cannot be written.
     public init(path: String) throws(LaunchError) {
-        guard let file = fopen(path, "ae") else {
+        guard let file = fopen(path, "a+e") else {
             throw LaunchError("\(path) cannot be written: \(String(cString: strerror(errno)))")
         }
         self.file = file
@@ -25,12 +25,27 @@ public final class EventRecorder {
         guard waiting != nil else { return write([line]) }
         waiting?.append(line)
         switch event {
-        case .resumed: endWaiting()
+        case .resumed:
+            removeBrokenLine()
+            endWaiting()
         case .start:
             ftruncate(fileno(file), 0)
             endWaiting()
         default: break
         }
+    }
+
+    /// A line that was being written when the run before was killed, or its disk was full.
+    private func removeBrokenLine() {
+        fseek(file, 0, SEEK_END)
+        var end = ftell(file)
+        while end > 0 {
+            fseek(file, end - 1, SEEK_SET)
+            if fgetc(file) == Int32(UInt8(ascii: "\n")) { break }
+            end -= 1
+        }
+        fseek(file, 0, SEEK_END)
+        ftruncate(fileno(file), off_t(end))
     }
 
     private func endWaiting() {
