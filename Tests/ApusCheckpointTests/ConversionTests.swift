@@ -145,6 +145,25 @@ import Testing
         }
     }
 
+    /// Kinds of checkpoints that are not read are told apart, not misread.
+    @Test(arguments: [
+        ("mp_rank_01_model_states.pt", "belongs to a model-parallel checkpoint"),
+        ("layer_0_expert_1_mp_rank_00_model_states.pt", "belongs to a mixture of experts"),
+        ("layer_01-model_states.pt", "belongs to a pipeline-parallel checkpoint"),
+        ("pytorch_model_fsdp_rank1.bin", "is what one rank of FSDP held for itself"),
+        ("model_1.safetensors", "is a second model"),
+    ])
+    func otherKindsAreRefusedByName(_ name: String, _ problem: String) throws {
+        let folder = try TemporaryFolder()
+        let isAccelerate = !name.hasSuffix("_states.pt")
+        let first = isAccelerate && name.hasPrefix("model") ? "optimizer.bin" : "other"
+        for name in [name, isAccelerate ? first : "mp_rank_00_model_states.pt"] {
+            #expect(FileManager.default.createFile(atPath: folder / name, contents: nil))
+        }
+        let message = failure { _ = try ForeignState.open(folder.path) }
+        #expect(message.contains("/\(name): \(problem)"), "\(message)")
+    }
+
     /// An optimizer that numbers the parameters of a model nobody knows.
     @Test func momentsOfUnknownModelsAreLeftOut() throws {
         let folder = try TemporaryFolder()

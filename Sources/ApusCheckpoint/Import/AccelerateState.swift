@@ -9,6 +9,11 @@ enum AccelerateState {
     private static let wholeModel = "pytorch_model_fsdp.bin"
     private static let shardedModel = "pytorch_model_fsdp_0"
     private static let shardedOptimizer = "optimizer_0"
+    /// What stands beside the first model where there are more.
+    private static let secondModels = [
+        "model_1.safetensors", "pytorch_model_1.bin", "pytorch_model_fsdp_1.bin",
+        "pytorch_model_fsdp_1",
+    ]
 
     static func isOne(_ path: String) -> Bool {
         optimizers.contains { FilePaths.isFile(FilePaths.join(path, $0)) }
@@ -17,6 +22,12 @@ enum AccelerateState {
     }
 
     static func open(_ path: String) throws(FileError) -> ForeignState {
+        let names = try FilePaths.names(in: path)
+        if let second = names.first(where: secondModels.contains) {
+            throw FileError(
+                FilePaths.join(path, second), "is a second model, and a checkpoint of Apus has one",
+                remedy: "save each model alone, or import its file of weights")
+        }
         let sharded = FilePaths.join(path, shardedModel)
         if DistributedState.isOne(sharded) { return try openSharded(path, sharded) }
         let whole = FilePaths.join(path, wholeModel)

@@ -146,6 +146,11 @@ enum DeepSpeedState {
                     FilePaths.join(folder, moe), "belongs to a mixture of experts of DeepSpeed",
                     remedy: "save the weights as a HuggingFace folder first")
             }
+            if let layer = names.first(where: { $0.hasPrefix("layer_") }) {
+                throw FileError(
+                    FilePaths.join(folder, layer), "belongs to a pipeline-parallel checkpoint",
+                    remedy: "save the weights as a HuggingFace folder first")
+            }
             models = try Self.byRank(names, "_model_states.pt", folder)
             optimizers = try Self.byRank(names, "optim_states.pt", folder)
             guard !models.isEmpty else {

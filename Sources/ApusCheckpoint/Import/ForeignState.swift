@@ -74,6 +74,14 @@ public struct ForeignState: StateSource {
         if DistributedState.isOne(path) { return try openDistributed(path).withoutSecondNames() }
         if FilePaths.isFolder(path) {
             let names = try FilePaths.names(in: path)
+            let isLocal = { (name: String) in
+                name.hasPrefix("pytorch_model_fsdp_") && name.contains("rank")
+            }
+            if let part = names.first(where: isLocal) {
+                throw FileError(
+                    FilePaths.join(path, part), "is what one rank of FSDP held for itself",
+                    remedy: "save with SHARDED_STATE_DICT or FULL_STATE_DICT")
+            }
             guard names.contains(where: { $0.hasSuffix(".safetensors") || $0.hasSuffix(".bin") })
             else {
                 throw FileError(
