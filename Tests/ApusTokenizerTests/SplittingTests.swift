@@ -56,7 +56,7 @@ struct SplittingTests {
         arguments: [
             "(", ")", "[a", "a{5,2}", "*a", #"\k<n>"#, #"(a)\1"#, #"\p{Klingon}"#, "[b-a]",
             "(?<=a*)b",
-            "(?x) a", "[a&&b]", #"\X"#, "a**{99999}", #"\"#, "(?:)*",
+            "(?x) a", "[a&&]", "(?i)[a&&b]", #"\X"#, "a**{99999}", #"\"#, "(?:)*",
         ])
     func refused(pattern: String) {
         #expect(throws: RegexError.self) { try RegexProgram(pattern) }

@@ -281,6 +281,7 @@ PATTERNS = [
     r"(?i:abc|ÉÈ|ſ)", r"(?<=\d)(?=[a-z])", r"(?<!a)b+", r"^.|.$", r"\bfo?o\b|\B\.", r"a+?b", r"(?>a+)b|x*+y", r"(a|ab)(c|bcd)*",
     r"[^[:alpha:]\p{Han}]+", r"\p{Han}+|\p{Hiragana}+|\p{Katakana}+|\P{L}", r"[\x41-\x{44}\u0065]", r"(?:\r\n|\n){2,}", r"'(?i)S|T",
     r"[\w-]+", r"\p{^L}+", r"(?m:.+)", r"x{,2}y|z{2}", r"\h+\s?",
+    r"[\p{Lu}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{M}&&[^\p{Han}]]+|\p{Han}+", r"[^\p{L}&&[^x]a-z]+|[a-m&&f-z&&[^g]]",
 ]
 
 

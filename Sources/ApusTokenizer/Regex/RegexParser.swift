@@ -274,21 +274,30 @@ extension RegexParser {
         depth += 1
         defer { depth -= 1 }
         guard depth <= Self.depthLimit else { throw fault("the pattern nests too deep") }
-        var set = ScalarSet(isNegated: take("^"))
+        let isNegated = take("^")
+        // More than one where `&&` stands between them.
+        var parts: [[ScalarSet.Item]] = [[]]
         var isFirst = true
         while let scalar = current, scalar != "]" || isFirst {
             isFirst = false
-            if take("&&") { throw fault("an intersection of sets is not supported") }
-            if take("[:") {
-                set.items.append(try namedClass())
+            if take("&&") {
+                parts.append([])
+            } else if take("[:") {
+                parts[parts.count - 1].append(try namedClass())
             } else if take("[") {
-                set.items.append(.set(try bracket()))
+                parts[parts.count - 1].append(.set(try bracket()))
             } else if let item = try setItem() {
-                set.items.append(item)
+                parts[parts.count - 1].append(item)
             }
         }
         guard take("]") else { throw fault("a set is not closed") }
-        return set
+        guard parts.count > 1 else { return ScalarSet(parts[0], isNegated: isNegated) }
+        guard !ignoresCase, parts.allSatisfy({ !$0.isEmpty }) else {
+            throw fault("this intersection of sets is not supported")
+        }
+        // In all of them: in none of what each leaves out.
+        return ScalarSet(
+            parts.map { .set(ScalarSet($0, isNegated: true)) }, isNegated: !isNegated)
     }
 
     /// `[:alpha:]`
