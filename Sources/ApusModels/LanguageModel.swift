@@ -24,9 +24,6 @@ public protocol LanguageModel: AnyObject {
     /// The weight `[vocabulary, width]` that turns hidden states into logits.
     var head: Tensor { get }
 
-    /// The low-rank update of the head; nil: none.
-    var headUpdate: LowRankUpdate? { get }
-
     /// Hidden states and a weight whose product is the logits before ``logitSoftCap``: what the
     /// loss multiplies in pieces.
     func headOperands(_ hidden: Tensor) -> (hidden: Tensor, weight: Tensor)
@@ -38,10 +35,6 @@ public protocol LanguageModel: AnyObject {
 extension LanguageModel {
     public var logitSoftCap: Double? { nil }
     public var predictsNextToken: Bool { true }
-
-    public func headOperands(_ hidden: Tensor) -> (hidden: Tensor, weight: Tensor) {
-        headUpdate?.joined(hidden, head) ?? (hidden, head)
-    }
 
     /// Tokens `[batch, length]` -> logits `[batch, length, vocabulary]`.
     public func logits(_ tokens: Tensor, _ context: SequenceContext = SequenceContext()) -> Tensor {
@@ -56,12 +49,6 @@ extension LanguageModel {
             guard let softCap = self.logitSoftCap else { return logits }
             return (logits / softCap).tanh() * softCap
         }
-    }
-
-    /// The head's weight is the embedding's, or lies with its update in the last unit.
-    func headUnits(tiedTo embedding: Unit?, _ last: Unit) -> [Unit] {
-        guard let embedding else { return [last] }
-        return headUpdate == nil ? [embedding] : [embedding, last]
     }
 
     /// The sum of the losses of all tokens that have a label, each label belonging to its own

@@ -8,8 +8,17 @@ public protocol LayerAdaptation: AnyObject {
     /// - path: as model files name the layer: `model.layers.0.self_attn.q_proj`
     func update(forLayer path: String, kind: LayerKind) -> LowRankOptions?
 
+    /// The low-rank update of a parameter `[experts, outputs, inputs]`, by its path; nil: none.
+    func update(ofExperts parameter: String) -> LowRankOptions?
+
     /// How the layer's frozen weight is held; nil: as it is.
     func quantization(ofLayer path: String, kind: LayerKind) -> WeightQuantization?
+
+    /// Whether a head that is the embedding has the embedding's update.
+    var tiesUpdates: Bool { get }
+
+    /// Rows of a table that are trained while the others stay as they are; nil: none of them apart.
+    func trainedRows(ofTable path: String) -> [Int]?
 
     /// Whether a parameter of the model itself is trained; all others are frozen.
     func trains(_ parameter: String) -> Bool
@@ -39,6 +48,8 @@ public struct LowRankOptions: Sendable, Hashable {
     /// Liu et al.: "DoRA" (2024): the direction of each row is updated by the factors, its length
     /// is a parameter of its own.
     public var isWeightDecomposed = false
+    /// Whether the second factor is trained, or the first alone.
+    public var trainsUp = true
     public var initialization = Initialization.identity
 
     public init(rank: Int, scale: Double) {

@@ -9,6 +9,8 @@ public struct LowRankUpdate {
     public let down, up: Parameter
     public let upBias, magnitude: Parameter?
     private let store: ParameterStore
+    /// Whether an embedding's factors are used for the head that is the embedding.
+    private var isSeenByHead = false
 
     /// nil where the store's adaptation has no update for the layer of this scope.
     public init?(_ inputs: Int, _ outputs: Int, kind: LayerKind, in scope: Scope) {
@@ -20,16 +22,30 @@ public struct LowRankUpdate {
             // PyTorch's defaults for an embedding, the other way round: A looks up, B projects.
             down = scope.adapterParameter("lora_embedding_A", [options.rank, inputs], .zeros)
             up = scope.adapterParameter(
-                "lora_embedding_B", [outputs, options.rank], .normal(standardDeviation: 1))
+                "lora_embedding_B", [outputs, options.rank], .normal(standardDeviation: 1),
+                isTrained: options.trainsUp)
         } else {
             down = scope["lora_A"].adapterParameter("weight", [options.rank, inputs], first)
-            up = scope["lora_B"].adapterParameter("weight", [outputs, options.rank], second)
+            up = scope["lora_B"].adapterParameter(
+                "weight", [outputs, options.rank], second, isTrained: options.trainsUp)
         }
         upBias =
             options.hasBias ? scope["lora_B"].adapterParameter("bias", [outputs], .zeros) : nil
         magnitude =
             options.isWeightDecomposed
             ? scope.adapterParameter("lora_magnitude_vector", [outputs], .ones, decays: true) : nil
+    }
+
+    /// An embedding's update as that of a head with the same weight.
+    public var ofTiedHead: LowRankUpdate {
+        var copy = self
+        copy.isSeenByHead = true
+        return copy
+    }
+
+    /// `[rank, inputs]` and `[outputs, rank]`.
+    private var factors: (down: Tensor, up: Tensor) {
+        isSeenByHead ? (up.value.transposed, down.value.transposed) : (down.value, up.value)
     }
 
     /// `[..., inputs]` -> `[..., outputs]` of an adapted linear layer.
@@ -69,10 +85,26 @@ public struct LowRankUpdate {
     /// Hidden states and weight of an output head such that their product is the adapted one: the
     /// low-rank part stands beside the frozen one, and no logits are computed twice.
     public func joined(_ hidden: Tensor, _ weight: Tensor) -> (hidden: Tensor, weight: Tensor) {
-        let low = dropped(hidden).linear(weight: down.value) * options.scale
+        let (down, up) = factors
+        let dropped = dropped(hidden)
+        var inputs = [hidden, dropped.linear(weight: down) * options.scale]
+        var columns = [weight, up]
+        if let upBias {
+            inputs.append(hidden.slice(-1, 0..<1).detached().onesLike() * options.scale)
+            columns.append(upBias.value.unsqueeze(-1))
+        }
+        if let magnitude {
+            let ratio = (magnitude.value / rowNorms(weight)).unsqueeze(-1)
+            // What is dropped from the update is not dropped from the frozen part.
+            if isDropping {
+                inputs.append(dropped)
+                columns = [weight, ratio * up, (ratio - 1) * weight]
+            } else {
+                columns = columns.map { ratio * $0 }
+            }
+        }
         return (
-            Tensor.concatenate([hidden, low], dim: -1),
-            Tensor.concatenate([weight, up.value], dim: -1)
+            Tensor.concatenate(inputs, dim: -1), Tensor.concatenate(columns, dim: -1)
         )
     }
 
@@ -82,7 +114,7 @@ public struct LowRankUpdate {
     }
 
     /// What is added to the weight, `[outputs, inputs]`.
-    public var delta: Tensor { up.value.matmul(down.value) * options.scale }
+    private var delta: Tensor { factors.up.matmul(factors.down) * options.scale }
 
     private var isDropping: Bool { options.dropout > 0 && store.isTraining }
 
@@ -92,7 +124,7 @@ public struct LowRankUpdate {
 }
 
 extension LowRankOptions {
-    fileprivate func initializers(inputs: Int) -> (down: Initializer, up: Initializer) {
+    func initializers(inputs: Int) -> (down: Initializer, up: Initializer) {
         // PyTorch's default for linear layers: uniform within 1 / sqrt(inputs).
         let usual = Initializer.uniform(bound: 1 / Double(inputs).squareRoot())
         switch initialization {
@@ -112,9 +144,10 @@ extension Scope {
     }
 
     /// - decays: nil: the custom. Programs that go by names decay DoRA's lengths too.
-    fileprivate func adapterParameter(
-        _ name: String, _ shape: [Int], _ initializer: Initializer, decays: Bool? = nil
+    func adapterParameter(
+        _ name: String, _ shape: [Int], _ initializer: Initializer, decays: Bool? = nil,
+        isTrained: Bool = true
     ) -> Parameter {
-        declare(name, shape, initializer, decays: decays, isTrainable: true)
+        declare(name, shape, initializer, decays: decays, isTrainable: isTrained)
     }
 }

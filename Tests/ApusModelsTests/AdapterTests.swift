@@ -52,7 +52,7 @@ private func fileName(_ parameter: String, _ names: some Collection<String>) -> 
 /// Adapters compute what PEFT computes with them.
 @Suite struct AdapterTests {
     @Test func thereAreFixtures() {
-        #expect(AdapterFixture.all.count >= 19)
+        #expect(AdapterFixture.all.count >= 33)
         #expect(AdapterFixture.merged.count >= 15)
     }
 
@@ -75,19 +75,13 @@ private func fileName(_ parameter: String, _ names: some Collection<String>) -> 
         let loss = try #require(try fixture.expected()["loss"]?.doubleValue)
         #expect(abs(mean.item() - loss) < 2e-6 * loss)
 
-        let norms = try #require(try fixture.expected()["gradient_norms"]?.objectValue)
-        let recorded = try fixture.tensors("gradient.")
-        #expect(norms.count == trained.count)
+        let recorded = try #require(try fixture.expected()["gradients"]?.objectValue)
+        #expect(recorded.count == trained.count)
         for parameter in trained {
-            let name = try #require(fileName(parameter.name, norms.keys), "\(parameter.name)")
-            let norm = try #require(norms[name]?.doubleValue)
+            let name = try #require(fileName(parameter.name, recorded.keys), "\(parameter.name)")
+            let summary = try GradientSummary(recorded[name])
             let gradient = try #require(parameter.value.gradient, "\(parameter.name)")
-            // A key's bias changes nothing in softmax: its gradient is rounding noise.
-            let bound = name.hasSuffix("k_proj.bias") ? 1e-6 : 1e-5 * norm + 1e-9
-            #expect(abs(gradient.norm().item() - norm) < bound, "\(name)")
-            if let values = recorded[name] {
-                #expect(largestDifference(gradient.floats(), values) < 1e-5, "\(name)")
-            }
+            #expect(summary.distance(to: gradient) < 1e-5, "\(name)")
         }
     }
 
@@ -105,7 +99,7 @@ private func fileName(_ parameter: String, _ names: some Collection<String>) -> 
     }
 
     /// A merged model computes what the adapted one does, also where the head was its embedding.
-    @Test(arguments: AdapterFixture.all)
+    @Test(arguments: AdapterFixture.all.filter { $0.name != "llama-head-bias" })
     func mergedModelsComputeTheSame(_ fixture: AdapterFixture) throws {
         let folder = try TemporaryFolder()
         let base = try PretrainedModel(path: fixture.base().folder)
@@ -133,9 +127,12 @@ private func fileName(_ parameter: String, _ names: some Collection<String>) -> 
         for name in before.names {
             #expect(largestDifference(try before.floats(name), try after.floats(name)) < 1e-6)
         }
-        let dora = try AdapterFolder(path: AdapterFixture(name: "llama-dora").folder)
-        let other = try PretrainedModel(path: ModelFixture(name: "llama-biased").folder)
-        #expect(throws: AdapterError.self) { try AdapterMerge(other, dora, .unmerge) }
+        for name in ["llama-dora", "llama-saved", "llama-tokens", "llama-pissa", "qwen2-biases"] {
+            let final = AdapterFixture(name: name)
+            let model = try PretrainedModel(path: final.base().folder)
+            let folder = try AdapterFolder(path: final.folder)
+            #expect(throws: AdapterError.self) { try AdapterMerge(model, folder, .unmerge) }
+        }
     }
 
     /// What is written has the tensors that were read, and a configuration that says the same.
@@ -220,7 +217,8 @@ private func fileName(_ parameter: String, _ names: some Collection<String>) -> 
 
     /// Every beginning but a random one leaves the model as it is.
     @Test(arguments: [
-        LoRAConfiguration.Initialization.standard, .gaussian, .orthogonal, .pissa, .olora,
+        LoRAConfiguration.Initialization.standard, .gaussian, .orthogonal, .pissa,
+        .fastPissa(iterations: 2), .olora, .mica,
     ], [false, true])
     func theModelBeginsUnchanged(
         _ initialization: LoRAConfiguration.Initialization, _ usesDoRA: Bool
@@ -232,8 +230,71 @@ private func fileName(_ parameter: String, _ names: some Collection<String>) -> 
         let model = try AdaptedModel(base(), configuration, seed: 3).load(dtype: .float32)
         let (a, b) = withoutGradient { (plain.logits(ids).floats(), model.logits(ids).floats()) }
         #expect(largestDifference(a, b) < 2e-5)
-        let first = try #require(model.store["model.layers.0.self_attn.q_proj.lora_A.weight"])
+        let factor = initialization == .mica ? "lora_B" : "lora_A"
+        let path = "model.layers.0.self_attn.q_proj.\(factor).weight"
+        let first = try #require(model.store[path])
         #expect(Set(first.value.floats()).count > 64)
+        #expect(first.spec.isTrainable == (initialization != .mica))
+    }
+
+    /// `|a - b| / |b|` of what two beginnings take out of a weight.
+    @Test func fastPissaIsPissaAlmost() throws {
+        func taken(_ initialization: LoRAConfiguration.Initialization) throws -> Tensor {
+            var configuration = configuration()
+            configuration.initialization = initialization
+            let model = try AdaptedModel(base(), configuration).load(dtype: .float32)
+            return try #require(model.store["model.layers.1.mlp.down_proj.weight"]).value
+        }
+        let plain = try base().makeModel(dtype: .float32)
+        let weight = try #require(plain.store["model.layers.1.mlp.down_proj.weight"]).value
+        let exact = weight - (try taken(.pissa))
+        func distance(_ iterations: Int) throws -> Double {
+            let about = weight - (try taken(.fastPissa(iterations: iterations)))
+            return ((about - exact).norm() / exact.norm()).item()
+        }
+        // Neighbouring singular values, and so the subspaces, are hardly apart here.
+        #expect(try distance(200) < 0.01)
+        #expect(try distance(0) > distance(8) && distance(8) > distance(200))
+    }
+
+    /// LoftQ: the weight holds what its few bits can, and the factors most of what they lose.
+    @Test(arguments: [4, 8])
+    func loftQTakesUpWhatQuantizingLoses(_ bits: Int) throws {
+        let format: WeightQuantization = bits == 8 ? .int8 : .nf4(doubleQuantized: false)
+        let name = "model.layers.0.self_attn.q_proj"
+        let plain = try base().makeModel(dtype: .float32)
+        let weight = try #require(plain.store["\(name).weight"]).value
+        func left(_ iterations: Int) throws -> Double {
+            var configuration = configuration()
+            configuration.alpha = 16
+            configuration.initialization = .loftQ
+            configuration.loftQ.bits = bits
+            configuration.loftQ.iterations = iterations
+            let model = try AdaptedModel(base(), configuration).load(dtype: .float32)
+            let held = try #require(model.store["\(name).weight"]).value
+            #expect(((format.rounded(held) - held).norm() / held.norm()).item() < 1e-6)
+            let up = try #require(model.store["\(name).lora_B.weight"]).value
+            let down = try #require(model.store["\(name).lora_A.weight"]).value
+            return (weight - held - up.matmul(down) * 4).norm().item()
+        }
+        let lost = (weight - format.rounded(weight)).norm().item()
+        #expect(try left(1) < 0.9 * lost)
+        #expect(try left(5) < left(1))
+    }
+
+    /// Rows that are trained alone begin as they are, and are all that is trained of the table.
+    @Test(arguments: ["llama-untied", "llama-tied", "gemma3"])
+    func trainedRowsBeginAsTheyAre(_ name: String) throws {
+        var configuration = configuration(["q_proj"])
+        configuration.tokenRows = [.init([3, 20, 37])]
+        let plain = try base(name).makeModel(dtype: .float32)
+        let model = try AdaptedModel(base(name), configuration).load(dtype: .float32)
+        let (a, b) = withoutGradient { (plain.logits(ids).floats(), model.logits(ids).floats()) }
+        #expect(a == b)
+        let trained = model.store.parameters.filter(\.spec.isTrainable)
+        let rows = trained.filter { $0.name.hasSuffix("trainable_tokens_delta") }
+        #expect(rows.map(\.shape) == [[3, model.width]])
+        #expect(trained.count == 1 + 2 * model.layerCount)
     }
 
     @Test func aRandomBeginningChangesTheModelByTheSeed() throws {
@@ -275,8 +336,21 @@ private func fileName(_ parameter: String, _ names: some Collection<String>) -> 
         bad.targets = .matching("(")
         #expect(throws: AdapterError.self) { try AdaptedModel(base(), bad) }
         var head = configuration(["lm_head"])
-        head.usesDoRA = true
-        #expect(throws: AdapterError.self) { try AdaptedModel(base(), head) }
+        head.initialization = .pissa
+        #expect(throws: AdapterError.self) { try AdaptedModel(base("llama-tied"), head) }
+        var both = configuration()
+        (both.usesDoRA, both.hasBias) = (true, true)
+        #expect(throws: AdapterError.self) { try AdaptedModel(base(), both) }
+        for rows in [
+            LoRAConfiguration.TokenRows([128]), .init([5, 5]), .init([5], of: "nonesuch"),
+        ] {
+            var beyond = configuration()
+            beyond.tokenRows = [rows]
+            #expect(throws: AdapterError.self) { try AdaptedModel(base(), beyond) }
+        }
+        var byData = configuration()
+        byData.initialization = .byData("eva")
+        #expect(throws: AdapterError.self) { try AdaptedModel(base(), byData) }
         var odd = configuration()
         (odd.rank, odd.initialization) = (3, .orthogonal)
         #expect(throws: AdapterError.self) { try AdaptedModel(base(), odd) }
@@ -284,7 +358,7 @@ private func fileName(_ parameter: String, _ names: some Collection<String>) -> 
         let other = try AdapterFolder(path: AdapterFixture(name: "llama-dora").folder)
         #expect(throws: FileError.self) { try AdaptedModel(base(), other).load(dtype: .float32) }
         for (key, value) in [
-            ("use_qalora", true), ("layer_replication", [[0, 2]]), ("ensure_weight_tying", true),
+            ("use_qalora", true), ("arrow_config", ["top_k": 2]), ("layer_replication", [[2, 0]]),
         ] as [(_, JSON)] {
             var json = JSONObject()
             json["peft_type"] = "LORA"

@@ -135,6 +135,9 @@ private final class Quantizing: LayerAdaptation {
     init(_ format: WeightQuantization) { self.format = format }
 
     func update(forLayer path: String, kind: LayerKind) -> LowRankOptions? { nil }
+    func update(ofExperts parameter: String) -> LowRankOptions? { nil }
     func quantization(ofLayer path: String, kind: LayerKind) -> WeightQuantization? { format }
+    var tiesUpdates: Bool { false }
+    func trainedRows(ofTable path: String) -> [Int]? { nil }
     func trains(_ parameter: String) -> Bool { false }
 }

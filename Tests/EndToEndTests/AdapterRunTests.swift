@@ -8,6 +8,12 @@ import Testing
         --set adapter=lora --set lora_r=4 --set lora_alpha=8 --set lora_target_linear=true
         """
 
+    private static let rare = """
+        --set loraplus_lr_ratio=4 --set peft.loftq_config.loftq_bits=8 \\
+        --set 'peft_trainable_token_indices=[5, 9, 11]' --set peft_use_dora=true \\
+        --set 'peft_layer_replication=[[0, 1], [0, 2]]'
+        """
+
     /// The tensors of an adapter, as text: names and values.
     private func weights(_ run: borrowing TinyRun, _ folder: String) throws -> String {
         try run.shell("cat \(folder)/adapter_model.safetensors | od -An -tx1 | cksum").output
@@ -43,6 +49,7 @@ import Testing
     /// The same steps on one rank and on two that share out what they hold.
     @Test(arguments: [
         ("lora", "none"), ("lora", "gradients"), ("lora", "parameters"), ("qlora", "parameters"),
+        ("lora \(Self.rare)", "parameters"),
     ])
     func ranksChangeNothing(_ kind: String, _ sharding: String) throws {
         let run = try TinyRun()

@@ -52,8 +52,9 @@ def main():
     model = PeftModel.from_pretrained(base, options.adapter).eval()
     with safe_open(f"{options.adapter}/adapter_model.safetensors", "pt") as file:
         count = len(file.keys())
-    trained = sum("lora_" in name or "modules_to_save" in name for name, _ in
-                  model.named_parameters())
+    stored = ("lora_", "modules_to_save", "trainable_tokens_delta")
+    trained = sum(any(part in name for part in stored) for name, _ in
+                  model.named_parameters(remove_duplicate=False))
     if count != trained:
         fail(f"the file has {count} tensors, PEFT's model {trained}")
     adapted = logits(model, ids)

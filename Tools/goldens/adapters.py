@@ -3,14 +3,14 @@
 
     python Tools/goldens/adapters.py            # all
     python Tools/goldens/adapters.py gpt2-dora  # some
+    python Tools/goldens/adapters.py --record   # what is computed with the folders that are there
 
 Reads the folders that models.py wrote. Each folder under Tests/ApusModelsTests/Fixtures/adapters
 holds adapter_config.json and adapter_model.safetensors as `save_pretrained` writes them, with random
 factors, and beside them
-  expected.json         the base model, the mean loss of its batch, the norm of each trained
-                        parameter's gradient by the names of the adapter's file
-  expected.safetensors  `logits` of the batch; `gradient.NAME` of the first layer; `merged.NAME`:
-                        some weights after merge_and_unload
+  expected.json         the base model, the mean loss of its batch, norm and projections of each
+                        trained parameter's gradient by the names of the adapter's file
+  expected.safetensors  `logits` of the batch; `merged.NAME`: some weights after merge_and_unload
 """
 
 import json
@@ -23,7 +23,7 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from shared import MODEL_FIXTURES, MODELS, rounded, write_json
+from shared import MODEL_FIXTURES, MODELS, rounded, summary, write_json
 
 ADAPTERS = MODEL_FIXTURES / "adapters"
 ALL = "all-linear"
@@ -51,6 +51,37 @@ CASES = {
     "llama-embedding-dora": ("llama-untied", dict(
         r=4, lora_alpha=2, target_modules=["embed_tokens"], use_dora=True)),
     "llama-head": ("llama-untied", dict(r=4, lora_alpha=2, target_modules=["lm_head", "o_proj"])),
+    "llama-head-dora": ("llama-tied", dict(
+        r=4, lora_alpha=2, target_modules=["lm_head", "o_proj"], use_dora=True)),
+    "llama-head-bias": ("llama-untied", dict(
+        r=4, lora_alpha=2, target_modules=["lm_head"], lora_bias=True)),
+    "llama-mica": ("llama-untied", dict(
+        r=4, lora_alpha=2, target_modules=["q_proj", "embed_tokens"], init_lora_weights="mica")),
+    "llama-tokens": ("llama-tied", dict(
+        r=2, target_modules=["q_proj"], trainable_token_indices=list(range(20, 60)))),
+    "llama-tokens-tables": ("llama-untied", dict(
+        r=2, target_modules=["q_proj"],
+        trainable_token_indices={"embed_tokens": list(range(60)), "lm_head": [7, 99, 4]})),
+    "gpt2-tokens": ("gpt2", dict(
+        r=2, target_modules=["c_attn"], trainable_token_indices=list(range(60, 9, -1)))),
+    "gemma3-tokens": ("gemma3", dict(
+        r=2, target_modules=["q_proj"], trainable_token_indices=list(range(20, 60)))),
+    "gemma3-embedding-dora": ("gemma3", dict(
+        r=2, target_modules=["embed_tokens", "v_proj"], use_dora=True)),
+    "mixtral-experts": ("mixtral", dict(
+        r=2, lora_alpha=6, target_modules=["q_proj"],
+        target_parameters=["mlp.experts.gate_up_proj", "mlp.experts.down_proj"])),
+    "qwen3-moe-experts-down": ("qwen3-moe", dict(
+        r=2, target_modules=[], target_parameters=["experts.down_proj"])),
+    "qwen3-moe-experts-up": ("qwen3-moe", dict(
+        r=2, target_modules=["v_proj"], target_parameters=["gate_up_proj"], use_rslora=True)),
+    "llama-replicated": ("llama-untied", dict(
+        r=2, target_modules=["q_proj", "down_proj"], layer_replication=[[0, 2], [1, 2], [0, 1]])),
+    "llama-tied-update": ("llama-tied", dict(
+        r=2, lora_alpha=6, target_modules=["q_proj", "lm_head"], ensure_weight_tying=True)),
+    "llama-tied-saved": ("llama-tied", dict(
+        r=2, target_modules=["q_proj"], modules_to_save=["embed_tokens"],
+        ensure_weight_tying=True)),
     "llama-saved": ("llama-tied", dict(
         r=2, target_modules=["v_proj"], modules_to_save=["embed_tokens", "lm_head"])),
     "llama-pissa": ("llama-untied", dict(
@@ -90,21 +121,33 @@ def disturb(model, seed):
 
 def gradients(model):
     """Gradients of what is trained, by the names of the adapter's file."""
-    names = {id(tensor): name for name, tensor in get_peft_model_state_dict(
-        model, state_dict=dict(model.named_parameters()), save_embedding_layers=False).items()}
-    return {names[id(parameter)]: parameter.grad for parameter in model.parameters()
-            if parameter.requires_grad and id(parameter) in names}
+    every = dict(model.named_parameters(remove_duplicate=False))
+    names = {}
+    for name, tensor in get_peft_model_state_dict(
+            model, state_dict=every, save_embedding_layers=False).items():
+        names.setdefault(id(tensor), name)
+    found = {names[id(parameter)]: parameter.grad for parameter in model.parameters()
+             if parameter.requires_grad and id(parameter) in names}
+    assert len(found) == sum(p.requires_grad for p in model.parameters())
+    # The factors of a tied head are those of the embedding in the same memory, but gradients are
+    # not: the two parts of one gradient.
+    embedding = "base_model.model.model.embed_tokens.lora_embedding_"
+    for own, other in (("A", "B"), ("B", "A")):
+        if f"{embedding}{other}" in found and model.peft_config["default"].ensure_weight_tying:
+            twin = found.pop(f"base_model.model.lm_head.lora_{own}.weight")
+            found[f"{embedding}{other}"] = found[f"{embedding}{other}"] + twin.T
+    return found
+
+
+def loader(base):
+    return lambda: AutoModelForCausalLM.from_pretrained(
+        MODELS / base, dtype=torch.float32, attn_implementation="eager").eval()
 
 
 def make(name, seed):
     base, settings = CASES[name]
-    folder = ADAPTERS / name
+    folder, load = ADAPTERS / name, loader(base)
     shutil.rmtree(folder, ignore_errors=True)
-
-    def load():
-        return AutoModelForCausalLM.from_pretrained(
-            MODELS / base, dtype=torch.float32, attn_implementation="eager").eval()
-
     config = LoraConfig(**{"task_type": "CAUSAL_LM", **settings})
     torch.manual_seed(seed)
     model = get_peft_model(load(), config)
@@ -112,6 +155,12 @@ def make(name, seed):
     model.peft_config["default"].base_model_name_or_path = base
     model.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink()
+
+
+def record(name):
+    """Writes what PEFT computes with a folder."""
+    base, folder = CASES[name][0], ADAPTERS / name
+    load = loader(base)
     # What somebody gets who loads the files, not what was in memory before.
     model = PeftModel.from_pretrained(load(), folder, is_trainable=True).eval()
 
@@ -120,14 +169,11 @@ def make(name, seed):
     output = model(input_ids=ids, labels=labels, use_cache=False)
     output.loss.backward()
     trained = gradients(model)
-    assert len(trained) == sum(p.requires_grad for p in model.parameters())
     tensors = {"logits": output.logits.detach().contiguous()}
-    for key, gradient in list(trained.items())[:4]:
-        if gradient.numel() <= 4096:
-            tensors[f"gradient.{key}"] = gradient.contiguous()
     before = {k: v for k, v in load().state_dict().items()}
     # A tied head would change with its embedding.
-    if not any(k in name for k in ("embedding", "saved")):
+    if not any(k in name for k in ("embedding", "saved", "tokens", "head-bias", "head-dora", "mica", "experts", "tied",
+                                    "replicated")):
         merged = PeftModel.from_pretrained(load(), folder).merge_and_unload().state_dict()
         changed = [k for k, v in merged.items() if k in before and not torch.equal(v, before[k])]
         for key in changed[:2] + changed[-1:]:
@@ -136,7 +182,7 @@ def make(name, seed):
     write_json(folder / "expected.json", {
         "base": base,
         "loss": rounded(output.loss),
-        "gradient_norms": {key: rounded(value.norm()) for key, value in trained.items()},
+        "gradients": {key: summary(value) for key, value in trained.items()},
     })
 
 
@@ -168,12 +214,15 @@ def make_classifier(name, seed):
 
 
 def main():
-    wanted = sys.argv[1:]
+    wanted = [name for name in sys.argv[1:] if name != "--record"]
     for index, name in enumerate(CASES):
-        if not wanted or name in wanted:
+        if wanted and name not in wanted:
+            continue
+        if "--record" not in sys.argv:
             make(name, seed=300 + index)
+        record(name)
     for index, name in enumerate(CLASSIFIERS):
-        if not wanted or name in wanted:
+        if "--record" not in sys.argv and (not wanted or name in wanted):
             make_classifier(name, seed=400 + index)
 
 

@@ -30,6 +30,9 @@ extension RecipeKeys {
             "lora_exclude_modules", \.adapter.excludeModules, .oneOrMore,
             "Layers that get none, though they are targets."),
         Key(
+            "lora_target_parameters", \.adapter.targetParameters, .oneOrMore,
+            "Joined matrices of experts that get an adapter: mlp.experts.gate_up_proj."),
+        Key(
             "lora_modules_to_save", \.adapter.modulesToSave, .oneOrMore,
             "Modules that are trained and stored whole, such as embed_tokens."),
         Key(
@@ -51,8 +54,20 @@ extension RecipeKeys {
             "peft_layers_to_transform", \.adapter.layersToTransform, .list(of: .atLeast(0)),
             "Only layers with these numbers; none named: all."),
         Key(
+            "peft_layer_replication", \.adapter.layerReplication, .list(of: .layerRange),
+            "Layers that stand after one another: [[0, 12], [8, 16]] uses some twice."),
+        Key(
             "peft_init_lora_weights", \.adapter.initialization, .choice(notYet: beginningsToCome),
-            "How the matrices begin; all but 'false' leave the model unchanged."),
+            "How the matrices begin; pissa_niter_N takes any N."),
+        Key(
+            "peft", \.adapter.peft, .table(peft, standard: PEFTSettings()),
+            "More about how the matrices begin."),
+        Key(
+            "peft_trainable_token_indices", \.adapter.trainedRows, .tokenRows,
+            "Rows of the embedding, or of named tables, that are trained alone."),
+        Key(
+            "peft_ensure_weight_tying", \.adapter.tiesWeights, .boolean,
+            "A head that is the embedding stays so, whatever is trained of one of both."),
         Key(
             "loraplus_lr_ratio", \.adapter.plusRatio, .optional(.positive),
             "LoRA+: the second matrices and vectors learn faster by this; 16 is usual."),
@@ -62,9 +77,24 @@ extension RecipeKeys {
     ]
 
     private static let beginningsToCome = Dictionary(
-        uniqueKeysWithValues: ["eva", "corda", "loftq", "lora_ga", "mica"].map {
-            ($0, "there is no such beginning here")
+        uniqueKeysWithValues: ["eva", "corda", "lora_ga"].map {
+            ($0, "such beginnings need data")
         })
+
+    private static let peft: [Key<PEFTSettings>] = [
+        Key(
+            "loftq_config", \.loftQ, .table(loftQ, standard: LoftQSettings()),
+            "Quantize the weights, and let the matrices begin as what that loses.")
+    ]
+
+    private static let loftQ: [Key<LoftQSettings>] = [
+        Key(
+            "loftq_bits", \.bits, .optional(.choice()),
+            "The bits of a weight, and with them this beginning; 4 is NF4."),
+        Key(
+            "loftq_iter", \.iterations, .atLeast(1),
+            "How often weights and matrices are fitted to each other."),
+    ]
 
     private static let quantization: [Key<QuantizationSettings>] = [
         Key(
@@ -75,6 +105,50 @@ extension RecipeKeys {
             .choice(notYet: ["fp4": "nf4 loses less of weights that are normally distributed"]),
             "The 16 numbers that 4 bits can be."),
     ]
+}
+
+extension ValueKind where Value == [Int] {
+    /// A first layer and the one after the last.
+    static var layerRange: ValueKind {
+        let list = ValueKind.list(of: .atLeast(0))
+        let allowed = "a first layer and the one after the last"
+        var result = ValueKind(allowed) { entry, state in
+            guard case .list(let elements) = entry.content, elements.count == 2 else {
+                state.reject(entry, allowed: allowed)
+                return nil
+            }
+            guard let ends = list.parse(entry, &state), ends.count == 2 else { return nil }
+            if ends[0] < ends[1] { return ends }
+            state.reject(entry, allowed: allowed)
+            return nil
+        } json: {
+            list.json($0)
+        }
+        result.isList = true
+        return result
+    }
+}
+
+extension ValueKind where Value == TrainedTokenRows {
+    /// A list of token ids, or such lists by the names of tables.
+    static var tokenRows: ValueKind {
+        let ids = ValueKind<[Int]>.list(of: .atLeast(0))
+        let tables = ValueKind<[String: [Int]]>.map(of: ids)
+        var result = ValueKind("a list of token ids, or a mapping of tables to such lists") {
+            entry, state in
+            guard case .mapping = entry.content else {
+                return ids.parse(entry, &state).map { .tokens($0) }
+            }
+            return tables.parse(entry, &state).map { .tables($0) }
+        } json: { rows in
+            switch rows {
+            case .tokens(let list): ids.json(list)
+            case .tables(let named): tables.json(named)
+            }
+        }
+        result.isList = true
+        return result
+    }
 }
 
 extension ValueKind where Value == [String] {

@@ -40,7 +40,7 @@ struct ForeignKeys: Sendable {
         (
             "remove the key: the layers are as the model has them, and merging is a command",
             """
-            lora_target_parameters lora_fan_in_fan_out lora_on_cpu
+            lora_fan_in_fan_out lora_on_cpu
             lora_mlp_kernel lora_qkv_kernel lora_o_kernel merge_method unfrozen_parameters
             """, []
         ),

@@ -24,6 +24,13 @@ extension ResolvedRecipe {
                 "loraplus_lr_embedding", "'loraplus_lr_embedding' without 'loraplus_lr_ratio'",
                 "add 'loraplus_lr_ratio', or remove it")
         }
+        if adapter.peft.loftQ.bits != nil, origins["peft_init_lora_weights"] != nil,
+            adapter.initialization != .loftq
+        {
+            report(
+                "peft_init_lora_weights", "'loftq_config' is a beginning of its own",
+                "remove 'peft_init_lora_weights' or 'loftq_config'")
+        }
         guard adapter.modelDirectory == nil else { return problems }
         if adapter.rank == nil {
             report("lora_r", "'lora_r' is missing", "8 to 64 are usual; lora_alpha twice as much")

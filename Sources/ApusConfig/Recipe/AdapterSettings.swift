@@ -15,6 +15,10 @@ public struct AdapterSettings: Sendable, Hashable {
     /// Every linear layer but the output head.
     public var targetLinear = false
     public var excludeModules: [String] = []
+    /// Joined matrices of experts.
+    public var targetParameters: [String] = []
+    /// Pairs of a first layer and the one after the last.
+    public var layerReplication: [[Int]] = []
     public var modulesToSave: [String] = []
     public var biases = AdapterBiases.none
     public var rankPattern: [String: Int] = [:]
@@ -23,6 +27,10 @@ public struct AdapterSettings: Sendable, Hashable {
     public var usesRankStabilizedScale = false
     public var layersToTransform: [Int] = []
     public var initialization = AdapterInitialization.standard
+    public var peft = PEFTSettings()
+    public var trainedRows = TrainedTokenRows.tokens([])
+    /// Embedding and head stay one.
+    public var tiesWeights = false
     /// LoRA+: the learning rate of second factors over that of the first ones; nil: one for all.
     public var plusRatio: Double?
     /// LoRA+: the learning rate of an embedding's factors.
@@ -42,10 +50,73 @@ public enum AdapterBiases: String, Sendable, Hashable, CaseIterable {
     case loraOnly = "lora_only"
 }
 
-public enum AdapterInitialization: String, Sendable, Hashable, CaseIterable {
-    case standard = "true"
-    case random = "false"
-    case gaussian, orthogonal, pissa, olora
+/// How an adapter begins.
+public enum AdapterInitialization: RawRepresentable, Sendable, Hashable, CaseIterable {
+    case standard, random, gaussian, orthogonal, pissa, olora, loftq, mica
+    /// PiSSA by so many iterations on a subspace.
+    case fastPissa(iterations: Int)
+
+    private static let plain: [Self] = [
+        .standard, .random, .gaussian, .orthogonal, .pissa, .olora, .loftq, .mica,
+    ]
+    private static let fast = "pissa_niter_"
+
+    /// The last stands for any number.
+    public static var allCases: [Self] { plain + [.fastPissa(iterations: 16)] }
+
+    public init?(rawValue: String) {
+        if let word = Self.plain.first(where: { $0.rawValue == rawValue }) {
+            self = word
+        } else if rawValue.hasPrefix(Self.fast),
+            let count = Int(rawValue.dropFirst(Self.fast.count)), count >= 0
+        {
+            self = .fastPissa(iterations: count)
+        } else {
+            return nil
+        }
+    }
+
+    public var rawValue: String {
+        switch self {
+        case .standard: "true"
+        case .random: "false"
+        case .gaussian: "gaussian"
+        case .orthogonal: "orthogonal"
+        case .pissa: "pissa"
+        case .olora: "olora"
+        case .loftq: "loftq"
+        case .mica: "mica"
+        case .fastPissa(let iterations): "\(Self.fast)\(iterations)"
+        }
+    }
+}
+
+/// `peft.loftq_config`: weights are quantised, and the matrices begin as what that loses.
+public struct LoftQSettings: Sendable, Hashable {
+    /// nil: no such beginning.
+    public var bits: LoftQBits?
+    public var iterations = 1
+
+    public init() {}
+}
+
+public enum LoftQBits: String, Sendable, Hashable, CaseIterable {
+    case four = "4"
+    case eight = "8"
+}
+
+/// `peft`: what axolotl hands to PEFT as it is.
+public struct PEFTSettings: Sendable, Hashable {
+    public var loftQ = LoftQSettings()
+
+    public init() {}
+}
+
+/// Rows of tables that are trained while the others are not.
+public enum TrainedTokenRows: Sendable, Hashable {
+    /// Of the embedding.
+    case tokens([Int])
+    case tables([String: [Int]])
 }
 
 /// `bnb_config_kwargs`.

@@ -21,17 +21,58 @@ public struct AdaptedModel {
     ) throws {
         let modelType = base.configuration["model_type"]?.stringValue ?? ""
         let plan = try LoRAPlan(
-            configuration, modelType: modelType, quantization: quantization)
+            configuration, modelType: modelType, quantization: quantization, isTied: base.isTied)
         // A copy of the embedding or the head of its own is trained: they are one no longer.
-        let shared = ["embed_tokens", "lm_head", "wte", "embed_in", "embed_out"]
+        let shared = LoRAPlan.tokenEmbeddings + LoRAPlan.heads
         let splits = shared.contains { name in
-            configuration.modulesToSave.contains { $0 == name || $0.hasSuffix(".\(name)") }
-        }
-        let base = splits ? try base.untied() : base
+            configuration.modulesToSave.contains { LoRAPlan.ends($0, in: name) }
+        } && !plan.tiesUpdates
+        let base = try (splits ? base.untied() : base).replicated(configuration.layerRanges)
         let store = ParameterStore(adaptation: plan)
         model = base.family.makeModel(in: store)
         unmatchedNames = try plan.check()
+        try Self.check(configuration, plan, model, isNew: adapter == nil)
         weights = AdaptedWeights(base, plan, adapter: adapter, store: store, seed: seed)
+    }
+
+    fileprivate static func check(
+        _ configuration: LoRAConfiguration, _ plan: LoRAPlan, _ model: any LanguageModel,
+        isNew: Bool
+    ) throws(AdapterError) {
+        if isNew, case .byData(let word) = configuration.initialization {
+            throw AdapterError(
+                summary: "'\(word)' needs data to begin with, which Apus does not give it",
+                remedy: "begin with PEFT and go on from its folder, or choose another beginning")
+        }
+        if configuration.initialization.changesWeight,
+            let head = plan.adapted.first(where: { $0.kind == .outputHead })?.path,
+            model.store["\(head).weight"] == nil
+        {
+            throw AdapterError(
+                summary: "'\(configuration.initialization.word)' changes the weight of \(head), "
+                    + "which is the embedding's",
+                remedy: "leave the head out")
+        }
+        for rows in configuration.tokenRows {
+            let end = "\(rows.table.map { "\($0)." } ?? "")\(AdaptedWeights.rowsSuffix.dropFirst())"
+            let isThere = model.store.parameters.contains { LoRAPlan.ends($0.name, in: end) }
+            let isShared = rows.table.map {
+                LoRAPlan.heads.contains($0) && model.store["\($0).weight"] == nil
+            } ?? false
+            guard isThere || isShared else {
+                throw AdapterError(
+                    summary: "no table is called '\(rows.table ?? "")' to train rows of",
+                    remedy: "name the embedding (embed_tokens) or the head (lm_head)")
+            }
+            if let bad = rows.indices.first(where: { $0 >= model.vocabularySize }) {
+                throw AdapterError(
+                    summary: "there is no row \(bad) to train: the vocabulary has "
+                        + "\(model.vocabularySize) tokens")
+            }
+            guard Set(rows.indices).count == rows.indices.count else {
+                throw AdapterError(summary: "a row to train is named twice")
+            }
+        }
     }
 
     /// The model with a trained adapter.
@@ -67,10 +108,13 @@ public struct AdaptedClassifier {
         let plan = try LoRAPlan(
             configuration, modelType: base.configuration["model_type"]?.stringValue ?? "",
             quantization: quantization)
+        let base = try base.replicated(configuration.layerRanges)
         let store = ParameterStore(adaptation: plan)
         classifier = try SequenceClassifier(
             base.family, configuration: base.configuration, path: base.path, store: store)
         _ = try plan.check()
+        try AdaptedModel.check(
+            configuration, plan, classifier.backbone, isNew: adapter == nil)
         weights = AdaptedWeights(base, plan, adapter: adapter, store: store, seed: seed)
     }
 

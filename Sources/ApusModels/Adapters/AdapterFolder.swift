@@ -40,30 +40,21 @@ public struct AdapterFolder {
     }
 
     /// Checks that the file has all of these in their shapes, and nothing that would be lost.
-    func check(_ specs: [ParameterSpec]) throws(FileError) {
-        var problems: [String] = []
-        var used: Set<ByteKey> = []
-        for spec in specs {
-            guard let entry = entry(spec.name) else {
-                problems.append("\(spec.name) \(spec.shape) is missing")
-                continue
-            }
-            used.insert(ByteKey(entry.name))
-            if entry.shape != spec.shape {
-                problems.append("\(spec.name) is \(entry.shape) instead of \(spec.shape)")
-            }
-        }
+    ///
+    /// - copies: what may be there twice
+    func check(_ specs: [ParameterSpec], copies: [String]) throws(FileError) {
+        var fit = WeightFit(specs) { entry($0) }
+        let twice = copies.map { Self.prefix + $0 }
         // PEFT may store the frozen weight of an adapted embedding beside its factors.
         let extra = weights.names.filter {
-            !used.contains(ByteKey($0)) && !$0.hasSuffix(".base_layer.weight")
+            !fit.uses($0) && !twice.contains($0) && !$0.hasSuffix(".base_layer.weight")
         }
-        problems += extra.map { "\($0) has no place in the model" }
-        guard problems.isEmpty else {
-            let list = problems.prefix(8).joined(separator: "; ")
-            let more = problems.count > 8 ? "; and \(problems.count - 8) more" : ""
-            throw FileError(
-                path, "the adapter does not fit the model: \(list)\(more)",
-                likelyCause: "it was trained on another model")
+        fit.problems += extra.map { "\($0) has no place in the model" }
+        if let error = fit.error(
+            path, "the adapter does not fit the model",
+            likelyCause: "it was trained on another model")
+        {
+            throw error
         }
     }
 
@@ -78,9 +69,10 @@ public struct AdapterFolder {
 
 /// Writes what an adapted model has learnt: its factors, and what else was trained.
 public struct AdapterSaver {
-    fileprivate let configuration: LoRAConfiguration
+    private let configuration: LoRAConfiguration
     /// Layers that hide their own parameters.
     private let adaptedLayers: Set<String>
+    private let copies: [LoRAPlan.TiedCopy]
 
     /// - baseModel: where the frozen weights are, for those who load the adapter
     public init(_ plan: LoRAPlan, baseModel: String) {
@@ -90,51 +82,49 @@ public struct AdapterSaver {
         configuration.targets = plan.storedTargets
         self.configuration = configuration
         adaptedLayers = Set(plan.adapted.map(\.path))
+        copies = plan.tiedCopies
     }
 
     /// Throws on a full disk or an unwritable folder.
     public func save(_ store: ParameterStore, to folder: String) throws(FileError) {
-        let trained = store.parameters.filter(\.spec.isTrainable)
-        let writer = try begin(trained.map(\.spec), to: folder)
-        for parameter in trained { try writer.write(parameter.name, parameter.value) }
-        try writer.finish()
+        let stored = store.parameters.filter { AdaptedWeights.isStored($0.spec) }
+        try begin(stored.map(\.spec), to: folder).writeAll(stored)
     }
 
     /// Begins a folder whose parameters are written one by one, in any order.
-    public func begin(_ specs: [ParameterSpec], to folder: String) throws(FileError) -> Writer {
+    public func begin(
+        _ specs: [ParameterSpec], to folder: String
+    ) throws(FileError) -> ParameterWriter {
         try FilePaths.createFolder(folder)
-        let writer = try SafetensorsWriter(
-            path: FilePaths.join(folder, AdapterFolder.weightsName),
-            tensors: specs.map { .init(key($0.name), .f32, shape: $0.shape) })
-        return Writer(saver: self, folder: folder, writer: writer)
-    }
-
-    public struct Writer: ParameterWriter {
-        private let saver: AdapterSaver
-        private let folder: String
-        private let writer: SafetensorsWriter
-
-        fileprivate init(saver: AdapterSaver, folder: String, writer: SafetensorsWriter) {
-            self.saver = saver
-            self.folder = folder
-            self.writer = writer
-        }
-
-        public func write(_ name: String, _ value: Tensor) throws(FileError) {
-            try value.withHostElements { bytes, dtype throws(FileError) in
-                try writer.write(saver.key(name), bytes, of: dtype)
+        let twice = copies.flatMap { copy in
+            specs.filter { $0.name == copy.source }.map { spec in
+                SafetensorsWriter.Tensor(
+                    AdapterFolder.prefix + copy.name, .f32,
+                    shape: copy.isTransposed ? spec.shape.reversed() : spec.shape)
             }
         }
-
-        public func finish() throws(FileError) {
+        let writer = try SafetensorsWriter(
+            path: FilePaths.join(folder, AdapterFolder.weightsName),
+            tensors: specs.map { .init(key($0.name), .f32, shape: $0.shape) } + twice)
+        return ParameterWriter { name, value throws(FileError) in
+            try value.withHostElements { bytes, dtype throws(FileError) in
+                try writer.write(key(name), bytes, of: dtype)
+            }
+            for copy in copies where copy.source == name {
+                let values = copy.isTransposed ? value.transposed : value
+                try values.withHostElements { bytes, dtype throws(FileError) in
+                    try writer.write(AdapterFolder.prefix + copy.name, bytes, of: dtype)
+                }
+            }
+        } complete: { () throws(FileError) in
             try writer.finish()
             try OutputFile.write(
-                saver.configuration.json.text(.indented),
+                configuration.json.text(.indented),
                 to: FilePaths.join(folder, AdapterFolder.configurationName))
         }
     }
 
-    fileprivate func key(_ parameter: String) -> String {
+    private func key(_ parameter: String) -> String {
         let parts = parameter.split(separator: ".")
         let module = parts.dropLast().joined(separator: ".")
         guard adaptedLayers.contains(module), let last = parts.last, !last.hasPrefix("lora_") else {

@@ -30,8 +30,38 @@ public struct LoRAConfiguration: Sendable, Hashable {
         case orthogonal
         /// The largest singular vectors of the weight (Meng et al., 2024), which loses them.
         case pissa
+        /// The same vectors about, by so many iterations on a subspace.
+        case fastPissa(iterations: Int)
         /// The first columns of its QR decomposition (Büyükakyüz, 2024).
         case olora
+        /// What is lost when the weight is quantised (Li et al., 2023), and it is quantised.
+        case loftQ
+        /// The first factor zero, the second the smallest left singular vectors, which stay.
+        case mica
+        /// By data (`eva`, `lora_ga`): for adapters that were trained elsewhere.
+        case byData(String)
+    }
+
+    /// What ``Initialization/loftQ`` does.
+    public struct LoftQ: Sendable, Hashable {
+        /// 4 (NF4) or 8.
+        public var bits = 4
+        /// How often weight and factors are fitted to each other.
+        public var iterations = 1
+
+        public init() {}
+    }
+
+    /// Rows of a table that are trained while the others are not.
+    public struct TokenRows: Sendable, Hashable {
+        /// The table's name or the end of its path; nil: the embedding of tokens.
+        public var table: String?
+        public var indices: [Int]
+
+        public init(_ indices: [Int], of table: String? = nil) {
+            self.indices = indices
+            self.table = table
+        }
     }
 
     /// A number for layers whose path ends in a pattern, after a dot or from its beginning.
@@ -53,10 +83,20 @@ public struct LoRAConfiguration: Sendable, Hashable {
     /// nil: what is usual for the family.
     public var targets: Modules?
     public var excluded: Modules?
+    /// Joined matrices of experts that get updates, by the ends of their paths:
+    /// `mlp.experts.gate_up_proj`.
+    public var parameters: [String] = []
+    /// Ranges of the model's layers that stand after one another in the adapted one; empty: as they
+    /// are.
+    public var layerRanges: [Range<Int>] = []
     public var biases = TrainedBiases.none
     /// Modules that are trained and stored whole.
     public var modulesToSave: [String] = []
     public var initialization = Initialization.standard
+    public var loftQ = LoftQ()
+    public var tokenRows: [TokenRows] = []
+    /// Where the head is the embedding, what is trained of one is trained of the other.
+    public var tiesWeights = false
     /// Only these layers; nil: all. For `named` targets.
     public var layers: [Int]?
     /// What the list of layers is called; empty: whatever a number follows.
@@ -91,6 +131,8 @@ extension LoRAConfiguration {
         dropout = try reader.probability("lora_dropout", default: 0)
         targets = try Self.modules("target_modules", reader)
         excluded = try Self.modules("exclude_modules", reader)
+        parameters = try reader.strings("target_parameters") ?? []
+        layerRanges = try reader.layerRanges("layer_replication")
         let bias = try reader.string("bias") ?? "none"
         guard let biases = TrainedBiases(rawValue: bias) else {
             throw reader.unsupported("bias", bias, allowed: "none, all and lora_only")
@@ -98,6 +140,9 @@ extension LoRAConfiguration {
         self.biases = biases
         modulesToSave = try reader.strings("modules_to_save") ?? []
         initialization = try Initialization(reader)
+        loftQ = try LoftQ(reader)
+        tokenRows = try reader.tokenRows("trainable_token_indices")
+        tiesWeights = try reader.bool("ensure_weight_tying", default: false)
         layers = try reader.integers("layers_to_transform")
         layerNames = try reader.strings("layers_pattern") ?? []
         ranks = try reader.overrides("rank_pattern") { value in
@@ -112,9 +157,8 @@ extension LoRAConfiguration {
 
     /// Keys that change what is computed in ways that are not there.
     private static let unsupported = [
-        "layer_replication", "trainable_token_indices", "target_parameters", "use_qalora",
-        "alora_invocation_tokens", "velora_config", "monteclora_config", "arrow_config",
-        "kasa_config", "use_bdlora", "ensure_weight_tying",
+        "use_qalora", "alora_invocation_tokens", "velora_config", "monteclora_config",
+        "arrow_config", "kasa_config", "use_bdlora",
     ]
 
     private static func refuseUnsupported(_ reader: ConfigurationReader) throws(FileError) {
@@ -149,9 +193,16 @@ extension LoRAConfiguration {
         members["lora_dropout"] = .number(dropout)
         members["target_modules"] = targets?.json ?? .null
         members["exclude_modules"] = excluded?.json ?? .null
+        members["target_parameters"] = list(parameters)
+        members["layer_replication"] =
+            layerRanges.isEmpty
+            ? .null : .array(layerRanges.map { [.integer($0.lowerBound), .integer($0.upperBound)] })
         members["bias"] = .string(biases.rawValue)
         members["modules_to_save"] = list(modulesToSave)
         members["init_lora_weights"] = initialization.json
+        if initialization == .loftQ { members["loftq_config"] = loftQ.json }
+        members["trainable_token_indices"] = tokenRows.json
+        members["ensure_weight_tying"] = .bool(tiesWeights)
         members["layers_to_transform"] = layers.map { .array($0.map { .integer($0) }) } ?? .null
         members["layers_pattern"] = list(layerNames)
         members["rank_pattern"] = pairs(ranks) { .integer($0) }
@@ -170,9 +221,8 @@ extension LoRAConfiguration {
         "peft_type": "LORA", "auto_mapping": .null, "revision": .null, "inference_mode": true,
         "fan_in_fan_out": false, "megatron_config": .null, "megatron_core": "megatron.core",
         "loftq_config": [:], "eva_config": .null, "corda_config": .null,
-        "layer_replication": .null, "trainable_token_indices": .null, "target_parameters": .null,
         "use_qalora": false, "qalora_group_size": 16, "alora_invocation_tokens": .null,
-        "arrow_config": .null, "ensure_weight_tying": false,
+        "arrow_config": .null,
     ]
 
     /// A whole number without a point, as Python would have it.
@@ -193,47 +243,6 @@ extension LoRAConfiguration.Modules {
         case .named(let names): .array(names.sorted().map { .string($0) })
         case .matching(let pattern): .string(pattern)
         case .allLinear: "all-linear"
-        }
-    }
-}
-
-extension LoRAConfiguration.Initialization {
-    /// PEFT's words; nil for one that Apus does not have.
-    public init?(word: String) {
-        switch word.lowercased() {
-        case "true": self = .standard
-        case "false": self = .random
-        case "gaussian": self = .gaussian
-        case "orthogonal": self = .orthogonal
-        case "pissa": self = .pissa
-        case "olora": self = .olora
-        default: return nil
-        }
-    }
-
-    public static let words = ["true", "false", "gaussian", "orthogonal", "pissa", "olora"]
-
-    fileprivate init(_ reader: ConfigurationReader) throws(FileError) {
-        guard let value = reader.value("init_lora_weights") else {
-            self = .standard
-            return
-        }
-        let word = value.boolValue.map { "\($0)" } ?? value.stringValue ?? value.text()
-        guard let known = Self(word: word) else {
-            throw reader.unsupported(
-                "init_lora_weights", word, allowed: Self.words.joined(separator: ", "))
-        }
-        self = known
-    }
-
-    fileprivate var json: JSON {
-        switch self {
-        case .standard: true
-        case .random: false
-        case .gaussian: "gaussian"
-        case .orthogonal: "orthogonal"
-        case .pissa: "pissa"
-        case .olora: "olora"
         }
     }
 }

@@ -7,6 +7,7 @@ public import ApusNN
 /// The rules are PEFT's, so that an adapter has the same layers there and here.
 public final class LoRAPlan: LayerAdaptation {
     public let configuration: LoRAConfiguration
+    public let tiesUpdates: Bool
     private let quantization: WeightQuantization?
     private let modules: LoRAConfiguration.Modules
     private let targets: LayerMatcher
@@ -23,20 +24,26 @@ public final class LoRAPlan: LayerAdaptation {
 
     /// Every layer with its update, in the order of declaration.
     public private(set) var adapted: [(path: String, kind: LayerKind, options: LowRankOptions)] = []
+    /// Joined matrices of experts with an update.
+    public private(set) var experts: [(parameter: String, options: LowRankOptions)] = []
     /// Parameters of saved modules.
     public private(set) var savedParameters: [String] = []
     private var usedNames: Set<String> = []
 
     /// - modelType: of config.json, for a configuration without targets
     /// - quantization: how frozen weights of linear layers are held; nil: as they are
+    /// - isTied: the model's head is its embedding
     ///
     /// Throws for patterns that are no regular expressions, and where nothing tells the targets.
     public init(
         _ configuration: LoRAConfiguration, modelType: String,
-        quantization: WeightQuantization? = nil
+        quantization: WeightQuantization? = nil, isTied: Bool = false
     ) throws(AdapterError) {
         self.configuration = configuration
-        guard let modules = configuration.targets ?? Self.usualTargets(modelType) else {
+        tiesUpdates = isTied && configuration.tiesWeights
+        let usual = Self.usualTargets(modelType)
+        let none = configuration.parameters.isEmpty ? nil : LoRAConfiguration.Modules.named([])
+        guard let modules = configuration.targets ?? usual ?? none else {
             throw AdapterError(
                 summary: "nothing tells which layers of a '\(modelType)' model are adapted",
                 remedy: "name them (target_modules, lora_target_modules), or ask for all-linear")
@@ -75,27 +82,63 @@ public final class LoRAPlan: LayerAdaptation {
 
     public func update(forLayer path: String, kind: LayerKind) -> LowRankOptions? {
         guard isTarget(path, kind) else { return nil }
-        let rank = ranks.first { $0.pattern.matches(path) }?.value ?? configuration.rank
-        let alpha = alphas.first { $0.pattern.matches(path) }?.value ?? configuration.alpha
-        let divisor = configuration.isRankStabilized ? Double(rank).squareRoot() : Double(rank)
-        var options = LowRankOptions(rank: rank, scale: alpha / divisor)
+        var options = options(path)
         options.dropout = configuration.dropout
         options.hasBias = configuration.hasBias
         options.isWeightDecomposed = configuration.usesDoRA
+        options.trainsUp = configuration.initialization != .mica
         options.initialization =
             switch configuration.initialization {
-            case .standard: .identity
+            case .standard, .byData: .identity
             case .gaussian: .gaussian
             case .random: .random
-            case .orthogonal, .pissa, .olora: kind == .embedding ? .identity : .fromWeight
+            case .mica: .fromWeight
+            case .orthogonal, .pissa, .fastPissa, .olora, .loftQ:
+                kind == .embedding ? .identity : .fromWeight
             }
         adapted.append((path, kind, options))
         return options
     }
 
+    public func update(ofExperts parameter: String) -> LowRankOptions? {
+        let names = configuration.parameters.filter { Self.ends(parameter, in: $0) }
+        guard !names.isEmpty else { return nil }
+        usedNames.formUnion(names)
+        var options = options(parameter)
+        switch configuration.initialization {
+        case .gaussian: options.initialization = .gaussian
+        case .random: options.initialization = .random
+        default: break
+        }
+        experts.append((parameter, options))
+        return options
+    }
+
+    /// Rank and scale of what is at a path.
+    private func options(_ path: String) -> LowRankOptions {
+        let rank = ranks.first { $0.pattern.matches(path) }?.value ?? configuration.rank
+        let alpha = alphas.first { $0.pattern.matches(path) }?.value ?? configuration.alpha
+        let divisor = configuration.isRankStabilized ? Double(rank).squareRoot() : Double(rank)
+        return LowRankOptions(rank: rank, scale: alpha / divisor)
+    }
+
     /// All linear layers but routers, which are small and decide much.
     public func quantization(ofLayer path: String, kind: LayerKind) -> WeightQuantization? {
         isSaved(path) || path.hasSuffix(".gate") ? nil : quantization
+    }
+
+    public func trainedRows(ofTable path: String) -> [Int]? {
+        configuration.tokenRows.first { rows in
+            (rows.table.map { [$0] } ?? Self.tokenEmbeddings).contains { Self.ends(path, in: $0) }
+        }?.indices
+    }
+
+    /// What families call the embedding of tokens.
+    static let tokenEmbeddings = ["embed_tokens", "wte", "embed_in", "word_embeddings"]
+
+    /// Whether a path is a name, or ends in it after a dot.
+    static func ends(_ path: String, in name: String) -> Bool {
+        path == name || path.hasSuffix(".\(name)")
     }
 
     public func trains(_ parameter: String) -> Bool {
@@ -115,32 +158,79 @@ public final class LoRAPlan: LayerAdaptation {
 
     private func isSaved(_ module: String) -> Bool {
         savedModules.contains { $0.matches(module) }
+            || isTiedTo(savedModules, module) { pattern, head in pattern.matches(head) }
     }
+
+    /// Whether a module is an embedding that is meant where its head is named.
+    private func isTiedTo<Names: Collection>(
+        _ names: Names, _ module: String, _ mean: (Names.Element, String) -> Bool
+    ) -> Bool {
+        tiesUpdates && Self.tokenEmbeddings.contains { Self.ends(module, in: $0) }
+            && names.contains { name in Self.heads.contains { mean(name, $0) } }
+    }
+
+    static let heads = ["lm_head", "embed_out"]
 
     private func isTarget(_ path: String, _ kind: LayerKind) -> Bool {
         if isSaved(path) || excluded?.matches(path, kind) ?? false { return false }
-        guard targets.matches(path, kind) else { return false }
+        let isNamedByHead = isTiedTo(targets.names, path) { name, head in name == head }
+        guard targets.matches(path, kind) || isNamedByHead else { return false }
+        if isNamedByHead { usedNames.formUnion(Self.heads) }
         if let layers, !targets.isPattern, !layers.contain(path) { return false }
-        usedNames.formUnion(targets.names.filter { path == $0 || path.hasSuffix(".\($0)") })
+        usedNames.formUnion(targets.names.filter { Self.ends(path, in: $0) })
         return true
     }
 
     // MARK: Afterwards
 
+    /// What PEFT stores twice where the head is the embedding.
+    struct TiedCopy {
+        let name: String
+        let source: String
+        let isTransposed: Bool
+    }
+
+    var tiedCopies: [TiedCopy] {
+        guard tiesUpdates else { return [] }
+        let head = "lm_head"
+        var copies: [TiedCopy] = []
+        for layer in adapted where layer.kind == .embedding {
+            for (own, other) in [("A", "B"), ("B", "A")] {
+                copies.append(
+                    TiedCopy(
+                        name: "\(head).lora_\(own).weight",
+                        source: "\(layer.path).lora_embedding_\(other)", isTransposed: true))
+            }
+        }
+        let tables = Self.tokenEmbeddings.map { "\($0).weight" }
+        for parameter in savedParameters where tables.contains(where: { parameter.hasSuffix($0) }) {
+            copies.append(
+                TiedCopy(name: "\(head).weight", source: parameter, isTransposed: false))
+        }
+        return copies
+    }
+
     /// Throws where nothing was adapted, or something that cannot be; returns the names that no
     /// layer has.
     public func check() throws(AdapterError) -> [String] {
-        guard !adapted.isEmpty || !savedParameters.isEmpty else {
+        guard !adapted.isEmpty || !experts.isEmpty || !savedParameters.isEmpty else {
             throw AdapterError(
                 summary: "no layer of the model matches \(targets.description)",
                 likelyCause: "names of another model family",
                 remedy: "name layers of this model, or ask for all-linear")
         }
+        try checkExperts()
         for (path, kind, options) in adapted {
-            if kind == .outputHead, options.isWeightDecomposed || options.hasBias {
+            if kind == .embedding, tiesUpdates, options.isWeightDecomposed {
+                throw AdapterError(summary: "ensure_weight_tying does not go with DoRA of \(path)")
+            }
+            if options.isWeightDecomposed, options.hasBias {
+                throw AdapterError(summary: "lora_bias does not go with DoRA")
+            }
+            if trainedRows(ofTable: path) != nil {
                 throw AdapterError(
-                    summary: "the output head \(path) takes plain LoRA only",
-                    remedy: "leave it out, or name it in modules_to_save")
+                    summary: "\(path) has rows that are trained alone, and gets an update too",
+                    remedy: "leave it out of one of both")
             }
             if kind == .embedding, options.hasBias {
                 throw AdapterError(summary: "lora_bias does not go with the embedding \(path)")
@@ -150,7 +240,21 @@ public final class LoRAPlan: LayerAdaptation {
                     summary: "an orthogonal beginning needs an even rank, not \(options.rank)")
             }
         }
-        return targets.names.filter { !usedNames.contains($0) }
+        return (targets.names + configuration.parameters).filter { !usedNames.contains($0) }
+    }
+
+    /// What PEFT refuses beside `target_parameters` too.
+    private func checkExperts() throws(AdapterError) {
+        guard !experts.isEmpty else { return }
+        let c = configuration
+        let others = [
+            (c.dropout > 0, "lora_dropout"), (c.usesDoRA, "use_dora"), (c.hasBias, "lora_bias"),
+            (c.initialization.readsWeight, "init_lora_weights: \(c.initialization.word)"),
+        ]
+        if let other = others.first(where: \.0)?.1 {
+            throw AdapterError(
+                summary: "\(other) does not go with target_parameters", remedy: "leave one out")
+        }
     }
 }
 
@@ -164,83 +268,5 @@ public struct AdapterError: OperationalError {
         self.summary = summary
         self.likelyCause = likelyCause
         self.remedy = remedy
-    }
-}
-
-/// A regular expression over whole paths.
-private struct PathPattern {
-    private let expression: Regex<AnyRegexOutput>
-
-    init(_ text: String) throws(AdapterError) {
-        do {
-            expression = try Regex(text)
-        } catch {
-            throw AdapterError(summary: "'\(text)' is no regular expression: \(error)")
-        }
-    }
-
-    func matches(_ path: String) -> Bool { (try? expression.wholeMatch(in: path)) != nil }
-
-    /// The number that the expression's last group caught at the path's beginning.
-    func index(in path: String) -> Int? {
-        guard let match = try? expression.prefixMatch(in: path),
-            let text = match.output.last?.substring
-        else { return nil }
-        return Int(text)
-    }
-}
-
-private struct LayerMatcher: CustomStringConvertible {
-    private enum Rule {
-        case names([String])
-        case pattern(PathPattern)
-        case linear
-    }
-
-    private let rule: Rule
-    let description: String
-
-    init(_ modules: LoRAConfiguration.Modules) throws(AdapterError) {
-        switch modules {
-        case .named(let names):
-            rule = .names(names)
-            description = names.joined(separator: ", ")
-        case .matching(let text):
-            rule = .pattern(try PathPattern(text))
-            description = "the pattern '\(text)'"
-        case .allLinear:
-            rule = .linear
-            description = "all-linear"
-        }
-    }
-
-    var names: [String] { if case .names(let names) = rule { names } else { [] } }
-    var isPattern: Bool { if case .pattern = rule { true } else { false } }
-
-    func matches(_ path: String, _ kind: LayerKind) -> Bool {
-        switch rule {
-        case .names(let names): names.contains { path == $0 || path.hasSuffix(".\($0)") }
-        case .pattern(let pattern): pattern.matches(path)
-        case .linear: kind == .linear || kind == .transposedLinear
-        }
-    }
-}
-
-/// `layers_to_transform`: the first number in a path, after one of some names.
-private struct LayerIndices {
-    private let indices: Set<Int>
-    private let patterns: [PathPattern]
-
-    init(_ indices: [Int], names: [String]) throws(AdapterError) {
-        self.indices = Set(indices)
-        let texts =
-            names.isEmpty
-            ? [".*?\\.[^.]*\\.(\\d+)\\."] : names.map { "(?:^|.*?\\.)\($0)\\.(\\d+)\\." }
-        patterns = try texts.map { text throws(AdapterError) in try PathPattern(text) }
-    }
-
-    func contain(_ path: String) -> Bool {
-        let found = patterns.lazy.compactMap { $0.index(in: path) }.first
-        return found.map { indices.contains($0) } ?? false
     }
 }

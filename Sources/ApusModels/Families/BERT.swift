@@ -64,12 +64,11 @@ public final class BERT: LanguageModel {
     public var layerCount: Int { configuration.layerCount }
     public var positionLimit: Int? { configuration.positionCount - configuration.firstPosition }
     public var predictsNextToken: Bool { false }
-    public var headUpdate: LowRankUpdate? { nil }
     public var headUnits: [Unit] {
         guard let maskedHead else { return [] }
         return maskedHead.weight == nil ? [embeddingUnit, maskedHead.unit] : [maskedHead.unit]
     }
-    public var head: Tensor { (maskedHead?.weight ?? embeddings.tokens.weight).value }
+    public var head: Tensor { maskedHead?.weight?.value ?? embeddings.tokens.table }
 
     public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {
         store.isTraining = context.isTraining

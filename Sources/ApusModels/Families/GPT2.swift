@@ -31,8 +31,7 @@ public final class GPT2: LanguageModel {
     private let blocks: [GPT2Block]
     private let lastUnit: Unit
     private let norm: LayerNorm
-    private let output: Parameter?
-    public let headUpdate: LowRankUpdate?
+    private let output: OutputHead
 
     /// - hasHead: false where another head stands on the hidden states
     public init(
@@ -59,19 +58,21 @@ public final class GPT2: LanguageModel {
             width, epsilon: configuration.normEpsilon,
             in: model["ln_f"].inUnit(of: last))
         output =
-            configuration.tiesEmbeddings || !hasHead
-            ? nil : last.table("weight", [vocabulary, width], initializer)
-        headUpdate =
-            hasHead ? LowRankUpdate(width, vocabulary, kind: .outputHead, in: last) : nil
+            hasHead
+            ? OutputHead(
+                tokenEmbedding, isTied: configuration.tiesEmbeddings, initializer: initializer,
+                in: last)
+            : OutputHead(tokenEmbedding)
     }
 
     public var vocabularySize: Int { configuration.vocabularySize }
     public var width: Int { configuration.width }
     public var layerCount: Int { configuration.layerCount }
     public var positionLimit: Int? { configuration.maximumLength }
-    public var head: Tensor { (output ?? tokenEmbedding.weight).value }
-    public var headUnits: [Unit] {
-        headUnits(tiedTo: output == nil ? embeddingUnit : nil, lastUnit)
+    public var head: Tensor { output.weight.value }
+    public var headUnits: [Unit] { output.units }
+    public func headOperands(_ hidden: Tensor) -> (hidden: Tensor, weight: Tensor) {
+        output.operands(hidden)
     }
 
     public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {

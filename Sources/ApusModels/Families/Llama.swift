@@ -41,8 +41,7 @@ public final class Llama: LanguageModel {
     private let units: [Unit]
     private let lastUnit: Unit
     private let norm: RMSNorm
-    private let output: Parameter?
-    public let headUpdate: LowRankUpdate?
+    private let output: OutputHead
 
     /// Declares the parameters; an engine, or the store, gives them memory afterwards.
     ///
@@ -68,19 +67,20 @@ public final class Llama: LanguageModel {
             configuration.width, epsilon: configuration.normEpsilon,
             in: model["norm"].inUnit(of: last))
         output =
-            configuration.tiesEmbeddings || !hasHead
-            ? nil : last.table("weight", [shape.0, shape.1], initializer)
-        headUpdate =
-            hasHead ? LowRankUpdate(shape.1, shape.0, kind: .outputHead, in: last) : nil
+            hasHead
+            ? OutputHead(
+                embedding, isTied: configuration.tiesEmbeddings, initializer: initializer, in: last)
+            : OutputHead(embedding)
     }
 
     public var vocabularySize: Int { configuration.vocabularySize }
     public var width: Int { configuration.width }
     public var layerCount: Int { configuration.layerCount }
     public var positionLimit: Int? { nil }
-    public var head: Tensor { (output ?? embedding.weight).value }
-    public var headUnits: [Unit] {
-        headUnits(tiedTo: output == nil ? embeddingUnit : nil, lastUnit)
+    public var head: Tensor { output.weight.value }
+    public var headUnits: [Unit] { output.units }
+    public func headOperands(_ hidden: Tensor) -> (hidden: Tensor, weight: Tensor) {
+        output.operands(hidden)
     }
 
     public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {

@@ -25,16 +25,16 @@ public struct MixtureConfiguration: Sendable, Hashable {
 struct ExpertFeedForward {
     private struct Expert {
         let gate, up, down: Linear
-
-        func callAsFunction(_ x: Tensor) -> Tensor { down(gate(x).swiGLU(up(x))) }
     }
 
     private let router: Linear
     private let experts: [Expert]
     private let expertsPerToken: Int
     private let normalizesWeights: Bool
+    private let updates: ExpertUpdates
 
-    init(_ c: MixtureConfiguration, in scope: Scope) {
+    /// - outer: the layer's scope
+    init(_ c: MixtureConfiguration, in scope: Scope, outer: Scope) {
         let initializer = Initializer.normal(standardDeviation: c.base.initializerDeviation)
         let names =
             c.isMixtral ? ("w1", "w3", "w2") : ("gate_proj", "up_proj", "down_proj")
@@ -53,15 +53,28 @@ struct ExpertFeedForward {
         }
         expertsPerToken = c.expertsPerToken
         normalizesWeights = c.normalizesWeights
+        updates = ExpertUpdates(c, in: outer)
     }
 
     func callAsFunction(_ x: Tensor) -> Tensor {
         let weights = weights(x)
-        var sum = experts[0](x) * weights.slice(-1, 0..<1)
+        var sum = output(0, x) * weights.slice(-1, 0..<1)
         for index in experts.indices.dropFirst() {
-            sum = sum + experts[index](x) * weights.slice(-1, index..<index + 1)
+            sum = sum + output(index, x) * weights.slice(-1, index..<index + 1)
         }
         return sum
+    }
+
+    private func output(_ index: Int, _ x: Tensor) -> Tensor {
+        let expert = experts[index]
+        var (gate, up) = (expert.gate(x), expert.up(x))
+        if let change = updates.gateUp?(x, expert: index) {
+            let parts = change.split([gate.size(-1), up.size(-1)], dim: -1)
+            (gate, up) = (gate + parts[0], up + parts[1])
+        }
+        let inner = gate.swiGLU(up)
+        let output = expert.down(inner)
+        return updates.down.map { output + $0(inner, expert: index) } ?? output
     }
 
     /// What each expert counts for each token, `[batch, length, experts]`: zero for those not
@@ -72,6 +85,46 @@ struct ExpertFeedForward {
         let picked = normalizesWeights ? values / values.sum(-1, keepDims: true) : values
         let none = probabilities.detached().zerosLike()
         return none.scatter(-1, index: indices, source: picked).to(x.dtype)
+    }
+}
+
+/// Updates of the experts' matrices as transformers 5 joins them: `gate_up_proj` `[experts, 2 *
+/// inner, width]`, the gates' rows first, and `down_proj` `[experts, width, inner]`.
+private struct ExpertUpdates {
+    let gateUp, down: ExpertUpdate?
+
+    /// - scope: the layer's
+    init(_ c: MixtureConfiguration, in scope: Scope) {
+        let place = scope["mlp"]["experts"]
+        let (width, inner) = (c.base.width, c.expertWidth)
+        down = ExpertUpdate(
+            inner, width, experts: c.expertCount, of: "\(place.path).down_proj", in: place)
+        // Where both are updated, PEFT wraps the wrapper.
+        gateUp = ExpertUpdate(
+            width, 2 * inner, experts: c.expertCount, of: "\(place.path).gate_up_proj",
+            in: down == nil ? place : place["base_layer"])
+    }
+}
+
+/// Which part of a joined parameter the matrix of one expert is.
+struct ExpertMatrix {
+    /// The joined parameter's path, as transformers 5 calls it.
+    let parameter: String
+    let expert: Int
+    /// nil: all rows; else the first half or the second.
+    let isSecondHalf: Bool?
+
+    /// nil for parameters that are none.
+    init?(_ parameter: String) {
+        var parts = parameter.split(separator: ".").map(String.init)
+        guard parts.count > 4, parts.removeLast() == "weight" else { return nil }
+        let title = parts.removeLast()
+        guard let expert = Int(parts.removeLast()), parts.last == "experts" else { return nil }
+        parts[parts.count - 2] = "mlp"
+        let isDown = title == "w2" || title == "down_proj"
+        self.expert = expert
+        self.parameter = parts.joined(separator: ".") + (isDown ? ".down_proj" : ".gate_up_proj")
+        isSecondHalf = isDown ? nil : title == "w3" || title == "up_proj"
     }
 }
 
@@ -92,7 +145,7 @@ struct MixtureBlock: DecoderBlock {
             feedForward = .dense(LlamaFeedForward(c, in: scope["mlp"]))
         } else {
             let place = scope[configuration.isMixtral ? "block_sparse_moe" : "mlp"]
-            feedForward = .experts(ExpertFeedForward(configuration, in: place))
+            feedForward = .experts(ExpertFeedForward(configuration, in: place, outer: scope))
         }
         inputNorm = RMSNorm(c.width, epsilon: c.normEpsilon, in: scope["input_layernorm"])
         feedForwardNorm = RMSNorm(

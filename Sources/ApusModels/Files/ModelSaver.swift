@@ -3,14 +3,6 @@ internal import ApusFormats
 public import ApusNN
 public import ApusTensor
 
-/// A folder of parameters that is being written.
-public protocol ParameterWriter {
-    /// Writes a parameter's values, in any order of parameters.
-    func write(_ name: String, _ value: Tensor) throws(FileError)
-    /// Completes the folder.
-    func finish() throws(FileError)
-}
-
 /// Writes a model as a HuggingFace folder: config.json, generation_config.json, weights.
 public struct ModelSaver {
     public let configuration: JSONObject
@@ -28,11 +20,7 @@ public struct ModelSaver {
     /// Throws on a full disk or an unwritable folder; whole older files stay until new ones are
     /// complete.
     public func save(_ store: ParameterStore, to folder: String) throws(FileError) {
-        let writer = try begin(store.parameters.map(\.spec), to: folder)
-        for parameter in store.parameters {
-            try writer.write(parameter.name, parameter.value)
-        }
-        try writer.finish()
+        try begin(store.parameters.map(\.spec), to: folder).writeAll(store.parameters)
     }
 
     /// The same for values that are made one after another.
@@ -46,40 +34,26 @@ public struct ModelSaver {
     }
 
     /// Begins a folder whose parameters are written one by one, in any order.
-    public func begin(_ specs: [ParameterSpec], to folder: String) throws(FileError) -> Writer {
+    public func begin(
+        _ specs: [ParameterSpec], to folder: String
+    ) throws(FileError) -> ParameterWriter {
         try FilePaths.createFolder(folder)
         let tensors = specs.map {
             SafetensorsWriter.Tensor($0.name, SafetensorsDType(dtype), shape: $0.shape)
         }
         let writer = try ModelWriter(
             folder: folder, tensors: tensors, maximumShardBytes: maximumShardBytes)
-        return Writer(saver: self, folder: folder, writer: writer)
-    }
-
-    public struct Writer: ParameterWriter {
-        private let saver: ModelSaver
-        private let folder: String
-        private let writer: ModelWriter
-
-        fileprivate init(saver: ModelSaver, folder: String, writer: ModelWriter) {
-            self.saver = saver
-            self.folder = folder
-            self.writer = writer
-        }
-
-        public func write(_ name: String, _ value: Tensor) throws(FileError) {
+        return ParameterWriter { name, value throws(FileError) in
             try value.withHostElements { bytes, dtype throws(FileError) in
                 try writer.write(name, bytes, of: dtype)
             }
-        }
-
-        public func finish() throws(FileError) {
+        } complete: { () throws(FileError) in
             try writer.finish()
-            try saver.writeConfiguration(to: folder)
+            try writeConfiguration(to: folder)
         }
     }
 
-    fileprivate func writeConfiguration(to folder: String) throws(FileError) {
+    private func writeConfiguration(to folder: String) throws(FileError) {
         var json = configuration
         json["torch_dtype"] = nil
         json["dtype"] = .string(dtype.rawValue)
@@ -91,18 +65,5 @@ public struct ModelSaver {
 
     private func write(_ json: JSONObject, to path: String) throws(FileError) {
         try OutputFile.write(JSON.object(json).text(.indented) + "\n", to: path)
-    }
-}
-
-extension Tensor {
-    /// The elements in host memory, row-major.
-    func withHostElements(
-        _ body: (UnsafeRawBufferPointer, DType) throws(FileError) -> Void
-    ) throws(FileError) {
-        let host = detached().to(device: .cpu).contiguous()
-        guard let memory = host.hostMemory else { preconditionFailure("no host memory: \(host)") }
-        try withExtendedLifetime(host) { () throws(FileError) in
-            try body(UnsafeRawBufferPointer(memory), host.dtype)
-        }
     }
 }

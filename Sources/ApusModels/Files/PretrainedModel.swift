@@ -12,7 +12,7 @@ public struct PretrainedModel: WeightSource {
     public private(set) var family: ModelFamily
     /// generation_config.json, where there is one.
     public let generation: JSONObject?
-    private let names: any WeightNames
+    private var names: any WeightNames
     private let source: (any TensorSource)?
 
     /// - needsWeights: false for a folder with only a config.json
@@ -63,6 +63,39 @@ public struct PretrainedModel: WeightSource {
         copy.family = try ModelFamily(configuration: .object(copy.configuration), path: path)
         return copy
     }
+
+    /// Whether the head is the embedding.
+    var isTied: Bool {
+        let store = family.makeModel().store
+        return !LoRAPlan.heads.contains { store["\($0).weight"] != nil }
+    }
+
+    /// The model with its layers in another order and number: those of the first range, then those
+    /// of the next. Without ranges it is as it was.
+    public func replicated(_ ranges: [Range<Int>]) throws -> PretrainedModel {
+        guard !ranges.isEmpty else { return self }
+        let alike = ["llama", "mistral", "qwen2", "qwen3", "olmo2", "phi3"]
+        guard let type = configuration["model_type"]?.stringValue, alike.contains(type),
+            let count = configuration["num_hidden_layers"]?.intValue
+        else {
+            throw AdapterError(
+                summary: "layer_replication needs a model whose layers are alike",
+                likelyCause: "a family other than \(alike.joined(separator: ", "))")
+        }
+        guard let last = ranges.map(\.upperBound).max(), last <= count else {
+            throw AdapterError(
+                summary: "layer_replication names layers that the model has not: it has \(count)")
+        }
+        let layers = ranges.flatMap(Array.init)
+        var copy = self
+        copy.configuration["num_hidden_layers"] = .integer(layers.count)
+        if let types = configuration["layer_types"]?.arrayValue, types.count == count {
+            copy.configuration["layer_types"] = .array(layers.map { types[$0] })
+        }
+        copy.names = ReplicatedLayers(names: names, layers: layers)
+        copy.family = try ModelFamily(configuration: .object(copy.configuration), path: path)
+        return copy
+    }
 }
 
 func readJSONFile(_ path: String) throws(FileError) -> JSON {
@@ -89,26 +122,14 @@ extension PretrainedModel {
     public func check(_ specs: [ParameterSpec]) throws(FileError) -> [String] {
         guard let source else { throw noWeights }
         let names = places
-        var problems: [String] = []
-        var used: Set<ByteKey> = []
-        for spec in specs {
-            guard let location = names.location(of: spec.name, in: source) else {
-                problems.append("\(spec.name) \(spec.shape) is missing")
-                continue
-            }
-            used.insert(ByteKey(location.entry.name))
-            if location.entry.shape != spec.shape {
-                problems.append("\(spec.name) is \(location.entry.shape) instead of \(spec.shape)")
-            }
+        let fit = WeightFit(specs) { names.location(of: $0, in: source)?.entry }
+        if let error = fit.error(
+            path, "the weights do not fit the configuration",
+            likelyCause: "weights of another model, or an incomplete download")
+        {
+            throw error
         }
-        guard problems.isEmpty else {
-            let list = problems.prefix(8).joined(separator: "; ")
-            let more = problems.count > 8 ? "; and \(problems.count - 8) more" : ""
-            throw FileError(
-                path, "the weights do not fit the configuration: \(list)\(more)",
-                likelyCause: "weights of another model, or an incomplete download")
-        }
-        return source.names.filter { !used.contains(ByteKey($0)) && !names.isExpectedExtra($0) }
+        return source.names.filter { !fit.uses($0) && !names.isExpectedExtra($0) }
     }
 
     /// Reads elements (row-major) of a parameter as `dtype`; they are exactly the destination's

@@ -48,20 +48,41 @@ struct HuggingFaceNames: WeightNames {
     }
 }
 
+/// Other names, with layers that are read from others' places.
+struct ReplicatedLayers: WeightNames {
+    let names: any WeightNames
+    /// For each layer the one in the file.
+    let layers: [Int]
+
+    private static let prefix = "model.layers."
+
+    func location(of parameter: String, in source: any TensorSource) -> WeightLocation? {
+        guard parameter.hasPrefix(Self.prefix) else {
+            return names.location(of: parameter, in: source)
+        }
+        let rest = parameter.dropFirst(Self.prefix.count)
+        guard let end = rest.firstIndex(of: "."), let layer = Int(rest[..<end]),
+            layers.indices.contains(layer)
+        else { return nil }
+        return names.location(of: "\(Self.prefix)\(layers[layer])\(rest[end...])", in: source)
+    }
+
+    func isExpectedExtra(_ name: String) -> Bool { names.isExpectedExtra(name) }
+}
+
 /// Other names, with the embedding where the head is missing: files of models that share both hold
 /// one of them.
 struct FallbackHead: WeightNames {
     let names: any WeightNames
 
-    private static let heads = ["lm_head.weight", "embed_out.weight"]
-    private static let embeddings = [
-        "model.embed_tokens.weight", "transformer.wte.weight", "gpt_neox.embed_in.weight",
-    ]
+    static let modules = LoRAPlan.heads
+    static let embeddingModules = ["model.embed_tokens", "transformer.wte", "gpt_neox.embed_in"]
 
     func location(of parameter: String, in source: any TensorSource) -> WeightLocation? {
         if let location = names.location(of: parameter, in: source) { return location }
-        guard Self.heads.contains(parameter) else { return nil }
-        return Self.embeddings.lazy.compactMap { names.location(of: $0, in: source) }.first
+        guard Self.modules.contains(where: { parameter == "\($0).weight" }) else { return nil }
+        return Self.embeddingModules.lazy
+            .compactMap { names.location(of: "\($0).weight", in: source) }.first
     }
 
     func isExpectedExtra(_ name: String) -> Bool { names.isExpectedExtra(name) }

@@ -55,8 +55,7 @@ public final class Decoder: LanguageModel {
     private let units: [Unit]
     private let lastUnit: Unit
     private let norm: (Tensor) -> Tensor
-    private let output: Parameter?
-    public let headUpdate: LowRankUpdate?
+    private let output: OutputHead
 
     /// - makeNorm: declares the last norm
     /// - makeBlock: declares a layer in its scope
@@ -80,20 +79,20 @@ public final class Decoder: LanguageModel {
         lastUnit = last.unit
         norm = makeNorm(model[form.names.norm].inUnit(of: last))
         output =
-            c.tiesEmbeddings || !form.hasHead
-            ? nil : last.table("weight", [c.vocabularySize, c.width], initializer)
-        headUpdate =
             form.hasHead
-            ? LowRankUpdate(c.width, c.vocabularySize, kind: .outputHead, in: last) : nil
+            ? OutputHead(
+                embedding, isTied: c.tiesEmbeddings, initializer: initializer, in: last)
+            : OutputHead(embedding)
     }
 
     public var vocabularySize: Int { form.configuration.vocabularySize }
     public var width: Int { form.configuration.width }
     public var layerCount: Int { form.configuration.layerCount }
     public var positionLimit: Int? { nil }
-    public var head: Tensor { (output ?? embedding.weight).value }
-    public var headUnits: [Unit] {
-        headUnits(tiedTo: output == nil ? embeddingUnit : nil, lastUnit)
+    public var head: Tensor { output.weight.value }
+    public var headUnits: [Unit] { output.units }
+    public func headOperands(_ hidden: Tensor) -> (hidden: Tensor, weight: Tensor) {
+        output.operands(hidden)
     }
 
     public func hiddenStates(_ tokens: Tensor, _ context: SequenceContext) -> Tensor {
@@ -101,8 +100,11 @@ public final class Decoder: LanguageModel {
         var x = embeddingUnit.run([]) { _ in
             let embedded = self.embedding(tokens)
             let scale = self.form.embeddingScale
-            // transformers' embedding layers scale inside: their noise is of the scaled size.
-            return context.addingNoise(to: scale == 1 ? embedded : embedded * scale)
+            guard scale != 1 else { return context.addingNoise(to: embedded) }
+            // transformers' embedding layers scale inside, by a number of their own dtype: noise is
+            // of the scaled size.
+            let factor = Tensor.scalar(scale, dtype: embedded.dtype, device: embedded.device)
+            return context.addingNoise(to: embedded * factor)
         }
         let passes = LayerPasses(form, context, length: tokens.size(1), like: x)
         for layer in blocks.indices {

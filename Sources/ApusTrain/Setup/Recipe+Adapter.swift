@@ -28,6 +28,9 @@ extension Recipe {
         configuration.targets =
             adapter.targetLinear ? .allLinear : Self.modules(adapter.targetModules)
         configuration.excluded = Self.modules(adapter.excludeModules)
+        configuration.tiesWeights = adapter.tiesWeights
+        configuration.parameters = adapter.targetParameters
+        configuration.layerRanges = adapter.layerReplication.map { $0[0]..<$0[1] }
         configuration.modulesToSave = adapter.modulesToSave
         configuration.layers = adapter.layersToTransform.isEmpty ? nil : adapter.layersToTransform
         configuration.ranks = adapter.rankPattern.sorted { $0.key < $1.key }.map {
@@ -39,6 +42,17 @@ extension Recipe {
         configuration.biases = .init(rawValue: adapter.biases.rawValue) ?? .none
         configuration.initialization =
             .init(word: adapter.initialization.rawValue) ?? .standard
+        if let bits = adapter.peft.loftQ.bits {
+            configuration.initialization = .loftQ
+            configuration.loftQ.bits = bits == .eight ? 8 : 4
+        }
+        configuration.loftQ.iterations = adapter.peft.loftQ.iterations
+        configuration.tokenRows =
+            switch adapter.trainedRows {
+            case .tokens(let rows): rows.isEmpty ? [] : [.init(rows)]
+            case .tables(let tables):
+                tables.sorted { $0.key < $1.key }.map { .init($0.value, of: $0.key) }
+            }
         return configuration
     }
 

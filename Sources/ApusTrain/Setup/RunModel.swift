@@ -41,10 +41,12 @@ struct RunModel {
     }
 
     /// Whether a parameter is written: of an adapted model only what was trained.
-    func isSaved(_ parameter: Parameter) -> Bool { adapter == nil || parameter.spec.isTrainable }
+    func isSaved(_ parameter: Parameter) -> Bool {
+        adapter == nil || AdaptedWeights.isStored(parameter.spec)
+    }
 
     /// Begins to write the whole model, or the adapter alone.
-    func beginSaving(_ recipe: Recipe, to folder: String) throws -> any ParameterWriter {
+    func beginSaving(_ recipe: Recipe, to folder: String) throws -> ParameterWriter {
         let saved = model.store.parameters.filter(isSaved).map(\.spec)
         if let adapter {
             return try AdapterSaver(adapter.weights.plan, baseModel: recipe.model.baseModel)
