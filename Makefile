@@ -23,10 +23,14 @@ debug: setup
 test: setup demo-files
 	swift test --disable-xctest $(SWIFT_FLAGS)
 
-# With a Python that has transformers (PYTHON=...): loads what `make demo` wrote.
+# With a Python that has transformers (PYTHON=...): loads what `make demo` wrote, what Apus writes of
+# every family, and the GGUF files of every family (with llama.cpp where llama_cpp is installed).
 PYTHON := python3
-check:
+check: release
+	swift build $(SWIFT_FLAGS) --product apus-model-probe
 	$(PYTHON) Tools/checks/transformers_loads.py Runs/smollm2-sft
+	$(PYTHON) Tools/checks/families_load.py
+	$(PYTHON) Tools/checks/llama_cpp_agrees.py
 
 # A million damaged files, in a minute or two: none may crash or hang a reader.
 fuzz: setup

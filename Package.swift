@@ -138,11 +138,14 @@ let package = Package(
             name: "apus-template-probe", dependencies: ["ApusBase", "ApusFormats", "ApusTokenizer"],
             path: "Tests/TemplateProbe", swiftSettings: strict),
         tests("ApusTokenizerTests", ["ApusBase", "ApusFormats", "ApusTokenizer"], data: ["Fixtures"]),
+        .executableTarget(
+            name: "apus-model-probe", dependencies: ["ApusBase", "ApusFormats", "ApusModels", "ApusNN"],
+            path: "Tests/ModelProbe", swiftSettings: strict),
         tests(
             "ApusModelsTests",
             [
                 "ApusBase", "ApusFormats", "ApusShard", "ApusTensor", "ApusNN", "ApusModels",
-                "ApusTestSupport",
+                "ApusExport", "ApusTestSupport",
             ], data: ["Fixtures"]),
         .executableTarget(
             name: "apus-checkpoint-probe", dependencies: ["ApusBase", "ApusFormats", "ApusCheckpoint"],
@@ -151,7 +154,7 @@ let package = Package(
             "ApusCheckpointTests",
             ["ApusBase", "ApusFormats", "ApusCheckpoint", "apus-checkpoint-probe"],
             data: ["Fixtures"]),
-        tests("ApusHubTests", ["ApusBase", "ApusFormats", "ApusHub"]),
+        tests("ApusHubTests", ["ApusBase", "ApusFormats", "ApusHub"], data: ["Programs"]),
         tests("ApusExportTests", ["ApusBase", "ApusFormats", "ApusTokenizer", "ApusExport"], data: ["Goldens"]),
         tests("ApusDataTests", ["ApusBase", "ApusFormats", "ApusTokenizer", "ApusData"]),
         tests(

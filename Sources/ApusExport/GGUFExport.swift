@@ -14,6 +14,9 @@ public struct GGUFExport {
     private let folder: String
     private let configuration: JSONObject
 
+    /// What the file's programs will compute in another way, for the user to know.
+    public var remarks: [String] { architecture.remarks }
+
     /// Opens and checks the model. Throws for a kind of model that llama.cpp names in a way that is
     /// not known here.
     public init(folder: String, element: GGUFElement) throws(FileError) {
@@ -52,16 +55,15 @@ public struct GGUFExport {
         metadata.append(("general.file_type", .uint32(fileType)))
         metadata.append(("general.quantization_version", .uint32(2)))
         metadata += vocabulary.metadata
-        let extra = try architecture.rotaryDivisors()
-        let rotary = extra.map { GGUFWriter.Tensor("rope_freqs.weight", .f32, shape: [$0.count]) }
-        let writer = try GGUFWriter(
-            path: path, metadata: metadata, tensors: (rotary.map { [$0] } ?? []) + tensors)
-        if let extra {
-            try extra.withUnsafeBufferPointer { try writer.write("rope_freqs.weight", $0) }
+        let divisors = architecture.divisors
+        let rotary = divisors.map { GGUFWriter.Tensor($0.name, .f32, shape: [$0.values.count]) }
+        let writer = try GGUFWriter(path: path, metadata: metadata, tensors: rotary + tensors)
+        for tensor in divisors {
+            try tensor.values.withUnsafeBufferPointer { try writer.write(tensor.name, $0) }
         }
         for place in places {
             progress(place.name, place.element)
-            try copy(place, to: writer)
+            for name in place.sources { try copy(name, place, to: writer) }
         }
         try writer.finish()
     }
@@ -78,28 +80,25 @@ public struct GGUFExport {
         }
     }
 
-    /// A tensor of the folder and what becomes of it.
+    /// A tensor of the file and what it is made of.
     private struct Place {
-        let source: String
         let name: String
         let element: GGUFElement
         let shape: [Int]
-        let change: GGUFArchitecture.Change
+        /// One tensor of the folder, or the experts that are stacked.
+        let sources: [String]
+        let change: GGUFNaming.Place
     }
 
     private func placed() throws(FileError) -> [Place] {
-        var places: [Place] = []
+        var parts: [String: [(source: String, change: GGUFNaming.Place)]] = [:]
         var unknown: [String] = []
         for name in source.names where !architecture.ignores(name) {
-            guard let entry = source.entry(name), let target = architecture.name(of: name) else {
+            guard let change = architecture.naming.place(of: name) else {
                 unknown.append(name)
                 continue
             }
-            places.append(
-                Place(
-                    source: name, name: target.name,
-                    element: element(of: target.name, entry.shape), shape: entry.shape,
-                    change: target.change))
+            parts[change.tensor, default: []].append((name, change))
         }
         guard unknown.isEmpty else {
             let list = unknown.prefix(5).joined(separator: ", ")
@@ -107,12 +106,51 @@ public struct GGUFExport {
                 folder, "\(unknown.count) tensors have no name in GGUF: \(list)",
                 likelyCause: "the model has parts that its config.json does not tell of")
         }
+        if architecture.copiesHead, let embedding = parts["token_embd.weight"] {
+            parts["output.weight"] = embedding
+        }
+        var places: [Place] = []
+        for (name, sources) in parts { places.append(try place(name, sources)) }
         // The order of llama.cpp's converter: as the model computes.
-        return places.sorted { architecture.order($0.name) < architecture.order($1.name) }
+        return places.sorted {
+            (architecture.order($0.name), $0.name) < (architecture.order($1.name), $1.name)
+        }
     }
 
+    private func place(
+        _ name: String, _ parts: [(source: String, change: GGUFNaming.Place)]
+    ) throws(FileError) -> Place {
+        let sorted = parts.sorted { ($0.change.expert ?? 0) < ($1.change.expert ?? 0) }
+        let shapes = Set(sorted.map { source.entry($0.source)?.shape ?? [] })
+        let isStack = sorted[0].change.expert != nil
+        let numbers = sorted.map { $0.change.expert ?? 0 }
+        guard shapes.count == 1, var shape = shapes.first, numbers == Array(0..<numbers.count)
+        else {
+            throw FileError(
+                folder, "\(sorted.count) tensors do not make the stack \(name): "
+                    + sorted.prefix(3).map(\.source).joined(separator: ", "),
+                likelyCause: "an expert is missing, or has another shape than the others")
+        }
+        let change = sorted[0].change
+        if change.isTransposed { shape.reverse() }
+        let rows = shape.first ?? 0
+        if let group = change.rows.groupRows, group == 0 || !rows.isMultiple(of: group) {
+            throw FileError(
+                folder, "\(sorted[0].source) has \(rows) rows, which are no heads of \(group)",
+                likelyCause: "weights of another model than config.json's")
+        }
+        let element = element(of: name, shape)
+        if isStack { shape.insert(sorted.count, at: 0) }
+        return Place(
+            name: name, element: element, shape: shape, sources: sorted.map(\.source),
+            change: change)
+    }
+
+    /// Small tables that decide much stay in full precision, as llama.cpp's converter leaves them.
     private func element(of name: String, _ shape: [Int]) -> GGUFElement {
-        guard shape.count > 1, let row = shape.last else { return .f32 }
+        guard shape.count > 1, let row = shape.last, name != "position_embd.weight",
+            !name.hasSuffix("ffn_gate_inp.weight")
+        else { return .f32 }
         let isFourBit = element == .q4_0 || element == .q4_K
         let isSensitive = name == "token_embd.weight" || name == "output.weight"
         let wanted = isFourBit && isSensitive ? .q8_0 : element
@@ -120,37 +158,63 @@ public struct GGUFExport {
         return fitting ?? .f16
     }
 
-    private func copy(_ place: Place, to writer: GGUFWriter) throws(FileError) {
-        let row = place.shape.last ?? 1
-        let rows = max(1, place.shape.dropLast().reduce(1, *))
-        guard row > 0, !place.shape.contains(0) else { return }
-        let tile = max(1, (1 << 18) / row)
-        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: min(tile, rows) * row)
-        defer { buffer.deallocate() }
-        for start in stride(from: 0, to: rows, by: tile) {
-            let count = min(tile, rows - start)
-            for local in 0..<count {
-                let from = place.change.row(start + local) * row
-                let part = UnsafeMutableBufferPointer(
-                    rebasing: buffer[(local * row)..<((local + 1) * row)])
-                // Whole tiles at once where rows keep their places.
-                if place.change.keepsRows {
-                    try read(place, (start * row)..<((start + count) * row), into: buffer)
-                    break
-                }
-                try read(place, from..<(from + row), into: part)
+    // MARK: Elements
+
+    private func copy(_ name: String, _ place: Place, to writer: GGUFWriter) throws(FileError) {
+        let shape = source.entry(name)?.shape ?? []
+        let count = shape.reduce(1, *)
+        if count == 0 { return }
+        if place.change.isTransposed {
+            let all = UnsafeMutableBufferPointer<Float>.allocate(capacity: count)
+            defer { all.deallocate() }
+            try source.readTransposed(
+                name, elements: 0..<count, as: .float32, into: UnsafeMutableRawBufferPointer(all))
+            try writer.write(place.name, UnsafeBufferPointer(all))
+        } else if let rows = place.change.rows.groupRows {
+            try copyGroups(of: rows, name, shape, place, to: writer)
+        } else {
+            let row = shape.last ?? 1
+            let tile = max(1, (1 << 18) / row) * row
+            let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: min(tile, count))
+            defer { buffer.deallocate() }
+            for start in stride(from: 0, to: count, by: tile) {
+                let end = min(start + tile, count)
+                let part = UnsafeMutableBufferPointer(rebasing: buffer[..<(end - start)])
+                try read(name, start..<end, into: part)
+                if place.change.addsOne { for index in part.indices { part[index] += 1 } }
+                try writer.write(place.name, UnsafeBufferPointer(part))
             }
-            let part = UnsafeMutableBufferPointer(rebasing: buffer[..<(count * row)])
-            if place.change.addsOne { for index in part.indices { part[index] += 1 } }
-            try writer.write(place.name, UnsafeBufferPointer(part))
+        }
+    }
+
+    /// Group by group of rows, as they change places within it.
+    private func copyGroups(
+        of rows: Int, _ name: String, _ shape: [Int], _ place: Place, to writer: GGUFWriter
+    ) throws(FileError) {
+        let row = shape.dropFirst().reduce(1, *)
+        let size = rows * row
+        let buffers = (0..<2).map { _ in
+            UnsafeMutableBufferPointer<Float>.allocate(capacity: size)
+        }
+        defer { for buffer in buffers { buffer.deallocate() } }
+        let order = place.change.rows
+        for group in 0..<(shape[0] / rows) {
+            let from = order.parameterGroup(group) * size
+            try read(name, from..<(from + size), into: buffers[0])
+            for inner in 0..<rows {
+                let source = UnsafeMutableBufferPointer(
+                    rebasing: buffers[0][(inner * row)..<((inner + 1) * row)])
+                let to = order.fileRow(inner) * row
+                _ = buffers[1][to..<(to + row)].update(fromContentsOf: source)
+            }
+            try writer.write(place.name, UnsafeBufferPointer(buffers[1]))
         }
     }
 
     private func read(
-        _ place: Place, _ elements: Range<Int>, into buffer: UnsafeMutableBufferPointer<Float>
+        _ name: String, _ elements: Range<Int>, into buffer: UnsafeMutableBufferPointer<Float>
     ) throws(FileError) {
-        let bytes = UnsafeMutableRawBufferPointer(
-            UnsafeMutableBufferPointer(rebasing: buffer[..<elements.count]))
-        try source.read(place.source, elements: elements, as: .float32, into: bytes)
+        try source.read(
+            name, elements: elements, as: .float32, into: UnsafeMutableRawBufferPointer(buffer))
     }
 }

@@ -80,10 +80,10 @@ private func golden(_ name: String) -> String {
         for (kind, value) in try #require(kinds.objectValue).members {
             let config = try #require(value["config"]?.objectValue)
             let architecture = try GGUFArchitecture(config, path: kind)
-            #expect(architecture.name == value["architecture"]?.stringValue)
+            #expect(architecture.naming.architecture == value["architecture"]?.stringValue)
             for (name, target) in try #require(value["names"]?.objectValue).members {
-                #expect(
-                    architecture.name(of: name)?.name == target.stringValue, "\(kind): \(name)")
+                let place = architecture.naming.place(of: name)
+                #expect(place?.tensor == target.stringValue, "\(kind): \(name)")
             }
         }
     }

@@ -25,7 +25,10 @@ KINDS = {
     "qwen2": gguf.MODEL_ARCH.QWEN2, "qwen3": gguf.MODEL_ARCH.QWEN3,
     "phi3": gguf.MODEL_ARCH.PHI3, "olmo2": gguf.MODEL_ARCH.OLMO2,
     "gemma2": gguf.MODEL_ARCH.GEMMA2, "gemma3_text": gguf.MODEL_ARCH.GEMMA3,
+    "smollm3": gguf.MODEL_ARCH.SMOLLM3, "gpt2": gguf.MODEL_ARCH.GPT2,
+    "gpt_neox": gguf.MODEL_ARCH.GPTNEOX,
 }
+GPT2 = dict(vocab_size=288, n_embd=32, n_layer=2, n_head=2, n_positions=128)
 LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+")
@@ -48,19 +51,27 @@ def blocks():
 def names():
     result = {}
     for kind, architecture in KINDS.items():
-        sizes = dict(SIZES)
-        if kind in ("phi3", "olmo2"):
+        sizes = dict(GPT2 if kind == "gpt2" else SIZES)
+        if kind in ("phi3", "olmo2", "gpt_neox", "smollm3"):
             del sizes["head_dim"]
+        if kind.startswith("gemma"):
+            sizes["query_pre_attn_scalar"] = 16
         config = transformers.AutoConfig.for_model(kind, **sizes, pad_token_id=0)
         with torch.device("meta"):
             model = transformers.AutoModelForCausalLM.from_config(config)
         table = gguf.get_tensor_name_map(architecture, 2)
+        # transformers writes the head of GPT-NeoX under its first name.
+        named = [
+            name.replace("lm_head", "embed_out") if kind == "gpt_neox" else name
+            for name in model.state_dict()]
         pairs = {
             name: table.get_name(name, try_suffixes=(".weight", ".bias"))
-            for name in model.state_dict()
+            for name in named
             if not (name == "lm_head.weight" and config.tie_word_embeddings)
         }
-        keep = ("model_type", "rope_parameters", "sliding_window", "rms_norm_eps")
+        keep = (
+            "model_type", "rope_parameters", "sliding_window", "rms_norm_eps", "layer_norm_eps",
+            "layer_norm_epsilon")
         settings = {key: value for key, value in config.to_dict().items() if key in keep}
         settings |= sizes | {"tie_word_embeddings": config.tie_word_embeddings}
         result[kind] = {

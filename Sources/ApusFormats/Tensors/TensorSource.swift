@@ -1,4 +1,5 @@
 public import ApusBase
+internal import CApusHost
 
 /// What a file says about one tensor.
 public struct TensorEntry: Sendable, Hashable {
@@ -54,6 +55,32 @@ extension TensorSource {
         }
         if let failure { throw failure }
         return values
+    }
+}
+
+extension TensorSource {
+    /// Reads elements of a matrix's transpose (row-major) as ``read(_:elements:as:into:)`` does.
+    /// Holds the whole matrix meanwhile.
+    public func readTransposed(
+        _ name: String, elements: Range<Int>, as dtype: DType,
+        into destination: UnsafeMutableRawBufferPointer
+    ) throws(FileError) {
+        let shape = entry(name)?.shape ?? []
+        precondition(shape.count == 2, "readTransposed: \(name) is no matrix")
+        let count = shape[0] * shape[1]
+        precondition(
+            elements.lowerBound >= 0 && elements.upperBound <= count
+                && destination.count == elements.count * dtype.byteCount,
+            "readTransposed \(name): \(elements) of \(count) into \(destination.count) bytes")
+        let matrix = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: count * dtype.byteCount, alignment: 64)
+        defer { matrix.deallocate() }
+        try read(name, elements: 0..<count, as: dtype, into: matrix)
+        if elements.isEmpty { return }
+        apus_gather_strided(
+            matrix.baseAddress, dtype.byteCount, 2, [Int64(shape[1]), Int64(shape[0])],
+            [1, Int64(shape[1])], Int64(elements.lowerBound), Int64(elements.count),
+            destination.baseAddress)
     }
 }
 

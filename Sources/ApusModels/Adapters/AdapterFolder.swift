@@ -43,7 +43,7 @@ public struct AdapterFolder {
     ///
     /// - copies: what may be there twice
     func check(_ specs: [ParameterSpec], copies: [String]) throws(FileError) {
-        var fit = WeightFit(specs) { entry($0) }
+        var fit = WeightFit(specs) { entry($0).map { WeightLocation(entry: $0) } }
         let twice = copies.map { Self.prefix + $0 }
         // PEFT may store the frozen weight of an adapted embedding beside its factors.
         let extra = weights.names.filter {

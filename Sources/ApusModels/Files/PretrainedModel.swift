@@ -22,9 +22,7 @@ public struct PretrainedModel: WeightSource {
             let file = try GGUFFile(path: path)
             configuration = try GGUFConfiguration.json(file)
             source = file
-            names = GGUFNames(
-                architecture: configuration["model_type"]?.stringValue ?? "",
-                headWidth: configuration["head_dim"]?.intValue ?? 0)
+            names = GGUFNames(naming: try GGUFConfiguration.naming(configuration, path: path))
             generation = nil
         } else {
             configuration = try Self.object(FilePaths.join(path, "config.json"), folder: path)
@@ -122,7 +120,7 @@ extension PretrainedModel {
     public func check(_ specs: [ParameterSpec]) throws(FileError) -> [String] {
         guard let source else { throw noWeights }
         let names = places
-        let fit = WeightFit(specs) { names.location(of: $0, in: source)?.entry }
+        let fit = WeightFit(specs) { names.location(of: $0, in: source) }
         if let error = fit.error(
             path, "the weights do not fit the configuration",
             likelyCause: "weights of another model, or an incomplete download")
@@ -142,22 +140,7 @@ extension PretrainedModel {
         guard let location = places.location(of: spec.name, in: source) else {
             throw FileError(path, "has no \(spec.name)")
         }
-        let name = location.entry.name
-        guard let headRows = location.interleavedHeadRows, headRows > 0 else {
-            return try source.read(name, elements: elements, as: dtype, into: destination)
-        }
-        let rowLength = spec.elementCount / spec.shape[0]
-        var position = elements.lowerBound
-        while position < elements.upperBound {
-            let (row, column) = position.quotientAndRemainder(dividingBy: rowLength)
-            let count = min(rowLength - column, elements.upperBound - position)
-            let start = interleavedRow(row, headRows) * rowLength + column
-            let offset = (position - elements.lowerBound) * dtype.byteCount
-            let piece = UnsafeMutableRawBufferPointer(
-                rebasing: destination[offset..<offset + count * dtype.byteCount])
-            try source.read(name, elements: start..<start + count, as: dtype, into: piece)
-            position += count
-        }
+        try location.read(elements, as: dtype, from: source, into: destination)
     }
 
     /// Fills a model whose parameters already have host memory; returns tensors that nothing used.
@@ -190,13 +173,5 @@ extension PretrainedModel {
 
     private var noWeights: FileError {
         FileError(path, "was opened without its weights")
-    }
-
-    /// Row i and row i + half of the model's head are rows 2i and 2i + 1 of the file's.
-    private func interleavedRow(_ row: Int, _ headRows: Int) -> Int {
-        let (head, inner) = row.quotientAndRemainder(dividingBy: headRows)
-        let half = headRows / 2
-        let source = inner < half ? 2 * inner : 2 * (inner - half) + 1
-        return head * headRows + source
     }
 }

@@ -6,16 +6,16 @@ struct WeightFit {
     var problems: [String] = []
     private var used: Set<ByteKey> = []
 
-    /// - entry: the tensor for a parameter; nil: there is none
-    init(_ specs: [ParameterSpec], entry: (String) -> TensorEntry?) {
+    /// - location: where a parameter's values stand; nil: nowhere
+    init(_ specs: [ParameterSpec], location: (String) -> WeightLocation?) {
         for spec in specs {
-            guard let entry = entry(spec.name) else {
+            guard let location = location(spec.name) else {
                 problems.append("\(spec.name) \(spec.shape) is missing")
                 continue
             }
-            used.insert(ByteKey(entry.name))
-            if entry.shape != spec.shape {
-                problems.append("\(spec.name) is \(entry.shape) instead of \(spec.shape)")
+            used.insert(ByteKey(location.entry.name))
+            if location.shape != spec.shape {
+                problems.append("\(spec.name) is \(location.shape) instead of \(spec.shape)")
             }
         }
     }

@@ -1,14 +1,6 @@
 internal import ApusBase
 internal import ApusFormats
 
-/// Where a parameter's values stand in a file.
-struct WeightLocation {
-    var entry: TensorEntry
-    /// Rows of each head whose pairs stand side by side in the file and half a head apart in the
-    /// model; nil: as they are.
-    var interleavedHeadRows: Int?
-}
-
 /// Translates a model's parameter names to a file's.
 protocol WeightNames {
     func location(of parameter: String, in source: any TensorSource) -> WeightLocation?
@@ -90,39 +82,16 @@ struct FallbackHead: WeightNames {
 
 /// llama.cpp's names: `blk.3.attn_q.weight` is `model.layers.3.self_attn.q_proj.weight`.
 struct GGUFNames: WeightNames {
-    let architecture: String
-    let headWidth: Int
-
-    private static let outer = [
-        "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
-    ]
-    private static let inner = [
-        "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
-        "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
-        "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm",
-        "self_attn.k_norm": "attn_k_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
-        "mlp.down_proj": "ffn_down",
-    ]
+    let naming: GGUFNaming
 
     func location(of parameter: String, in source: any TensorSource) -> WeightLocation? {
-        guard let name = fileName(parameter), let entry = source.entry(name) else { return nil }
-        // Only the llama architecture rotates neighbouring rows; the others are stored as
-        // HuggingFace has them.
-        let isRotated = name.contains(".attn_q.") || name.contains(".attn_k.")
-        let interleaved = architecture == "llama" && isRotated
-        return WeightLocation(entry: entry, interleavedHeadRows: interleaved ? headWidth : nil)
+        guard let place = naming.place(of: parameter), let entry = source.entry(place.tensor)
+        else { return nil }
+        if let expert = place.expert, expert >= entry.shape.first ?? 0 { return nil }
+        return WeightLocation(entry: entry, place: place)
     }
 
-    func isExpectedExtra(_ name: String) -> Bool { name == "rope_freqs.weight" }
-
-    private func fileName(_ parameter: String) -> String? {
-        guard let dot = parameter.lastIndex(of: ".") else { return nil }
-        let (module, kind) = (String(parameter[..<dot]), parameter[dot...])
-        if let outer = Self.outer[module] { return outer + kind }
-        let layers = "model.layers."
-        guard module.hasPrefix(layers) else { return nil }
-        let parts = module.dropFirst(layers.count).split(separator: ".", maxSplits: 1)
-        guard parts.count == 2, let inner = Self.inner[String(parts[1])] else { return nil }
-        return "blk.\(parts[0]).\(inner)\(kind)"
+    func isExpectedExtra(_ name: String) -> Bool {
+        name == "rope_freqs.weight" || name.hasPrefix("rope_factors_")
     }
 }

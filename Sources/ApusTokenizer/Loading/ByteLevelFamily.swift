@@ -22,9 +22,18 @@ struct ByteLevelFamily {
             names: ["llama-bpe", "llama3", "llama-v3"],
             preTokenizer: splitThenBytes(SplitReader.cl100k(#"\p{N}{1,3}"#)),
             takesWholePieces: true, addsBeginningOfText: true),
+        // OLMo 2, Phi-4, SmolLM3.
+        ByteLevelFamily(
+            names: ["smaug-bpe", "dbrx"],
+            preTokenizer: splitThenBytes(SplitReader.cl100k(#"\p{N}{1,3}"#))),
         ByteLevelFamily(
             names: ["qwen2"], normalizer: ["type": "NFC"],
             preTokenizer: splitThenBytes(SplitReader.cl100k(#"\p{N}"#))),
+        ByteLevelFamily(names: ["gpt-4o"], preTokenizer: splitThenBytes(SplitReader.o200k)),
+        // GPT-NeoX and Pythia.
+        ByteLevelFamily(
+            names: ["olmo", "mpt"], normalizer: ["type": "NFC"],
+            preTokenizer: byteLevel(usesPattern: true)),
     ]
 
     private static func splitThenBytes(_ pattern: String) -> JSON {

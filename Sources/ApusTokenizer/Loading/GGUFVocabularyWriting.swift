@@ -201,10 +201,12 @@ private struct TokenizerJSON {
     /// llama.cpp's name of how text is split.
     func splitName() throws(TokenizerError) -> String {
         let own = Self.splitting(json["pre_tokenizer"], json["normalizer"])
-        let family = ByteLevelFamily.all.first {
+        let families = ByteLevelFamily.all.filter {
             Self.splitting($0.preTokenizer, $0.normalizer) == own
         }
-        guard let family else {
+        let takesWholePieces = model?["ignore_merges"]?.boolValue ?? false
+        let family = families.first { $0.takesWholePieces == takesWholePieces }
+        guard let family = family ?? families.first else {
             let known = ByteLevelFamily.all.compactMap(\.names.first).joined(separator: ", ")
             throw fault(
                 "pre_tokenizer", "GGUF's name for this way of splitting text is not known here",

@@ -134,7 +134,7 @@ enum SplitReader {
         #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
 
     /// Words that end where capitals begin anew.
-    private static let o200k: String = {
+    static let o200k: String = {
         let upper = #"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"#
         let lower = #"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"#
         let prefix = #"[^\r\n\p{L}\p{N}]?"#

@@ -1,6 +1,7 @@
 import ApusBase
 import ApusExport
 public import ApusFormats
+import ApusLaunch
 public import ArgumentParser
 
 extension GGUFElement: ExpressibleByArgument {}
@@ -26,6 +27,7 @@ struct Export: ParsableCommand {
     func run() throws {
         try reporting {
             let export = try GGUFExport(folder: modelFolder(model), element: type)
+            for remark in export.remarks { Terminal.writeError("note: \(remark)\n") }
             try export.write(to: output) { name, element in
                 print("\(name)  \(element.rawValue)")
             }
