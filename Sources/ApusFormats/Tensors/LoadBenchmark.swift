@@ -14,56 +14,71 @@ public struct LoadBenchmark {
         public let storedBytes: Int
         public let loadedBytes: Int
         public let loadSeconds: Double
-        /// `read` of the data from beginning to end into fresh memory.
+        /// One thread reads the data from beginning to end into fresh memory.
         public let plainSeconds: Double
-        /// Resident memory at the peak, less what was there before.
+        /// One thread reads it into the same MiB again and again, as `dd` does: nothing but the
+        /// disk's or page cache's speed.
+        public let streamSeconds: Double
+        /// Resident memory at the peak, less what was there before: with mapped pages of files.
         public let peakBytes: Int
+        /// What of the resident memory were pages of files when all was loaded; nil where the
+        /// system does not tell.
+        public let filePageBytes: Int?
 
-        public var speedShare: Double { plainSeconds / loadSeconds }
         public var memoryShare: Double { Double(peakBytes) / Double(loadedBytes) }
     }
 
     private let path: String
     private let dtype: DType?
+    private let isCold: Bool
 
     /// - dtype: what floating-point weights are converted to; nil leaves them as they are stored
-    public init(path: String, dtype: DType? = nil) {
+    /// - isCold: the files leave the page cache before each reading
+    public init(path: String, dtype: DType? = nil, isCold: Bool = false) {
         self.path = path
         self.dtype = dtype
+        self.isCold = isCold
     }
 
-    /// The first load gives the peak; then both take turns, and the shortest time of each counts.
+    /// The first load gives the peak; then all take turns, and the shortest time of each counts.
     public func run(repetitions: Int = 3) throws(FileError) -> Result {
         let before = Self.peakResident()
-        let loaded = try load()
+        let first = try load()
         let peak = Self.peakResident() - before
-        var best = (load: loaded.seconds, plain: Double.infinity)
+        var best = (load: Double.infinity, plain: Double.infinity, stream: Double.infinity)
         let parts = try parts()
+        let files = Set(parts.map(\.path))
+        func evict() { if isCold { for file in files { Self.evict(file) } } }
         for _ in 0..<repetitions {
-            best.plain = min(best.plain, try plain(parts))
+            evict()
+            best.stream = min(best.stream, try read(parts, intoOneBuffer: true))
+            evict()
+            best.plain = min(best.plain, try read(parts, intoOneBuffer: false))
+            evict()
             best.load = min(best.load, try load().seconds)
         }
         return Result(
-            storedBytes: parts.reduce(0) { $0 + $1.range.count }, loadedBytes: loaded.bytes,
-            loadSeconds: best.load, plainSeconds: best.plain, peakBytes: peak)
+            storedBytes: parts.reduce(0) { $0 + $1.range.count }, loadedBytes: first.bytes,
+            loadSeconds: best.load, plainSeconds: best.plain, streamSeconds: best.stream,
+            peakBytes: peak, filePageBytes: first.filePages)
     }
 
-    /// Every tensor into memory of its own, as a model has them.
-    private func load() throws(FileError) -> (bytes: Int, seconds: Double) {
+    /// Every tensor into its place of one range, as a model has them.
+    private func load() throws(FileError) -> (bytes: Int, seconds: Double, filePages: Int?) {
         let start = ContinuousClock.now
         let source = try openTensors(at: path)
-        var memory: [UnsafeMutableRawBufferPointer] = []
-        defer { for part in memory { part.deallocate() } }
-        for name in source.names {
-            guard let entry = source.entry(name) else { continue }
+        let tensors = source.names.compactMap { source.entry($0) }.map { entry in
             let isConverted = entry.dtype?.isFloatingPoint ?? true
-            let target = (isConverted ? dtype : nil) ?? entry.dtype ?? .float32
-            let part = UnsafeMutableRawBufferPointer.allocate(
-                byteCount: entry.elementCount * target.byteCount, alignment: 64)
-            memory.append(part)
-            try source.read(name, elements: 0..<entry.elementCount, as: target, into: part)
+            return (entry, (isConverted ? dtype : nil) ?? entry.dtype ?? .float32)
         }
-        return (memory.reduce(0) { $0 + $1.count }, Self.seconds(since: start))
+        let size = tensors.reduce(0) { $0 + $1.0.elementCount * $1.1.byteCount }
+        let memory = FreshMemory(tensors.map { $0.0.elementCount * $0.1.byteCount })
+        for (number, (entry, type)) in tensors.enumerated() {
+            try source.read(
+                entry.name, elements: 0..<entry.elementCount, as: type, into: memory[number])
+        }
+        let seconds = Self.seconds(since: start)
+        return (size, seconds, Self.residentFilePages())
     }
 
     /// Where the data lies, in the order of the files.
@@ -75,17 +90,26 @@ public struct LoadBenchmark {
         }
     }
 
-    private func plain(_ parts: [(path: String, range: Range<Int>)]) throws(FileError) -> Double {
+    private func read(
+        _ parts: [(path: String, range: Range<Int>)], intoOneBuffer isStream: Bool
+    ) throws(FileError) -> Double {
         let start = ContinuousClock.now
+        let piece = 1 << 20
+        let memory = FreshMemory(isStream ? [piece] : parts.map(\.range.count))
         var files: [String: MappedFile] = [:]
-        var memory: [UnsafeMutableRawBufferPointer] = []
-        defer { for part in memory { part.deallocate() } }
-        for (path, range) in parts {
-            if files[path] == nil { files[path] = try MappedFile(path: path) }
-            let part = UnsafeMutableRawBufferPointer.allocate(
-                byteCount: range.count, alignment: 64)
-            memory.append(part)
-            try files[path]!.read(at: range.lowerBound, into: part)
+        for (number, part) in parts.enumerated() {
+            if files[part.path] == nil { files[part.path] = try MappedFile(path: part.path) }
+            let file = files[part.path]!
+            guard isStream else {
+                try file.read(at: part.range.lowerBound, into: memory[number])
+                continue
+            }
+            let range = part.range
+            for offset in stride(from: range.lowerBound, to: range.upperBound, by: piece) {
+                let count = min(piece, range.upperBound - offset)
+                try file.read(
+                    at: offset, into: UnsafeMutableRawBufferPointer(rebasing: memory[0][..<count]))
+            }
         }
         return Self.seconds(since: start)
     }
@@ -93,6 +117,19 @@ public struct LoadBenchmark {
     private static func seconds(since start: ContinuousClock.Instant) -> Double {
         let time = (ContinuousClock.now - start).components
         return Double(time.seconds) + Double(time.attoseconds) * 1e-18
+    }
+
+    // MARK: The system
+
+    private static func evict(_ path: String) {
+        #if os(Linux)
+            let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { return }
+            // Pages that were never written to the disk would stay.
+            fdatasync(descriptor)
+            posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+            close(descriptor)
+        #endif
     }
 
     private static func peakResident() -> Int {
@@ -105,4 +142,50 @@ public struct LoadBenchmark {
             return usage.ru_maxrss
         #endif
     }
+
+    private static func residentFilePages() -> Int? {
+        guard let file = fopen("/proc/self/status", "r") else { return nil }
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 256)
+        while fgets(&line, Int32(line.count), file) != nil {
+            let words = String(cString: line).split(whereSeparator: \.isWhitespace)
+            if words.first == "RssFile:", words.count > 1 { return Int(words[1]).map { $0 * 1024 } }
+        }
+        return nil
+    }
+}
+
+/// Memory that nobody has touched, in large pages where the system has them: what the pool gives
+/// models.
+private final class FreshMemory {
+    private let base: UnsafeMutableRawPointer
+    private let size: Int
+    private let ranges: [Range<Int>]
+
+    /// - sizes: of the parts, in bytes
+    init(_ sizes: [Int]) {
+        var end = 0
+        ranges = sizes.map { size in
+            let start = end
+            end = (start + size + 63) / 64 * 64
+            return start..<(start + size)
+        }
+        size = max(end, 64)
+        let memory = mmap(
+            nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let memory, memory != MAP_FAILED else {
+            preconditionFailure("LoadBenchmark: the system gives no \(size) bytes")
+        }
+        #if os(Linux)
+            madvise(memory, size, MADV_HUGEPAGE)
+        #endif
+        base = memory
+    }
+
+    subscript(part: Int) -> UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(
+            start: base + ranges[part].lowerBound, count: ranges[part].count)
+    }
+
+    deinit { munmap(base, size) }
 }

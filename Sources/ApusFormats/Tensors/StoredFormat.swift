@@ -68,6 +68,20 @@ extension StoredFormat {
         _ file: MappedFile, offset: Int, elements: Range<Int>, as target: DType,
         into destination: UnsafeMutableRawBufferPointer
     ) throws(FileError) {
+        let shared = SharedDestination(bytes: destination)
+        let span = ParallelRead.spanBytes / target.byteCount
+        try ParallelRead.forEachSpan(of: elements, length: span) { part throws(FileError) in
+            let from = (part.lowerBound - elements.lowerBound) * target.byteCount
+            let to = (part.upperBound - elements.lowerBound) * target.byteCount
+            let own = UnsafeMutableRawBufferPointer(rebasing: shared.bytes[from..<to])
+            try readSpan(file, offset: offset, elements: part, as: target, into: own)
+        }
+    }
+
+    private func readSpan(
+        _ file: MappedFile, offset: Int, elements: Range<Int>, as target: DType,
+        into destination: UnsafeMutableRawBufferPointer
+    ) throws(FileError) {
         if elements.isEmpty { return }
         if dtype == target {
             try file.read(at: offset + elements.lowerBound * target.byteCount, into: destination)

@@ -26,20 +26,38 @@ extension Bench {
         @Option(help: "What the weights are in memory.")
         var dtype = Target.stored
 
+        @Flag(help: "Read from the disk: the files leave the page cache before each reading.")
+        var cold = false
+
+        @Option(help: "Readings of each kind, of which the fastest counts.")
+        var repetitions = 3
+
         func run() throws {
             try reporting {
-                let result = try LoadBenchmark(path: modelFolder(model), dtype: dtype.dtype).run()
-                let speed = Double(result.storedBytes) / result.loadSeconds / 1e9
+                let benchmark = LoadBenchmark(
+                    path: try modelFolder(model), dtype: dtype.dtype, isCold: cold)
+                let result = try benchmark.run(repetitions: max(repetitions, 1))
+                let pages = result.filePageBytes.map { ByteCount($0).decimal } ?? "unknown"
                 print(
                     """
                     stored     \(ByteCount(result.storedBytes).decimal)
                     in memory  \(ByteCount(result.loadedBytes).decimal)
                     peak       \(percent(result.memoryShare)) % of that
-                    load       \(tenths(speed)) GB/s
-                    plain      \(tenths(speed / result.speedShare)) GB/s
-                    share      \(percent(result.speedShare)) %
+                    files      \(pages) of their pages resident at the end
+                    load       \(speed(result, result.loadSeconds)) GB/s
+                    plain      \(comparison(result, result.plainSeconds)), into fresh memory
+                    stream     \(comparison(result, result.streamSeconds)), into one buffer
                     """)
             }
+        }
+
+        private func speed(_ result: LoadBenchmark.Result, _ seconds: Double) -> Double {
+            tenths(Double(result.storedBytes) / seconds / 1e9)
+        }
+
+        private func comparison(_ result: LoadBenchmark.Result, _ seconds: Double) -> String {
+            let share = percent(seconds / result.loadSeconds)
+            return "\(speed(result, seconds)) GB/s: loading runs at \(share) % of that"
         }
 
         private func tenths(_ value: Double) -> Double { (value * 10).rounded() / 10 }
