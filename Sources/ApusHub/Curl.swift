@@ -14,7 +14,7 @@ struct Curl {
     struct Failure: Error {
         /// curl's own number.
         let code: Int32
-        /// The last line that it wrote.
+        /// What it said about it.
         let message: String
 
         /// The server cannot continue in the middle of a file.
@@ -22,10 +22,12 @@ struct Curl {
     }
 
     private let program: String
+    private let environment: [String: String]
     private let token: String?
 
-    init(path: String?, token: String?) throws(HubError) {
-        let folders = (path ?? "/usr/bin:/bin").split(separator: ":").map { String($0) }
+    init(environment: [String: String], token: String?) throws(HubError) {
+        let path = environment["PATH"] ?? "/usr/bin:/bin"
+        let folders = path.split(separator: ":").map { String($0) }
         let found = folders.map { FilePaths.join($0, "curl") }.first { access($0, X_OK) == 0 }
         guard let found else {
             throw HubError(
@@ -33,6 +35,7 @@ struct Curl {
                 remedy: "install curl, or put the model into a folder and name that")
         }
         program = found
+        self.environment = environment
         self.token = token
     }
 
@@ -47,15 +50,26 @@ struct Curl {
             "fail", "location", "show-error", "retry = 3", "connect-timeout = 10",
             // A connection that stands still is given up.
             "speed-limit = 1", "speed-time = 60",
-            // Nothing but the web, wherever a redirect leads.
-            "proto = \"=http,https\"", "proto-redir = \"=http,https\"",
+            // Nothing but the web, and never from a safe place to an unsafe one.
+            "proto = \"=http,https\"",
+            "proto-redir = \"=\(url.hasPrefix("https:") ? "https" : "http,https")\"",
+            // Also where standard error belongs to the progress bar.
+            #"write-out = "%{errormsg}\n""#,
         ]
         settings.append(showsProgress ? "progress-bar" : "silent")
+        if let trusted = trustedCertificates { settings.append(trusted) }
+        // curl sends a header of one's own to the first server only, not where that leads.
         if let token {
             settings.append("header = " + Self.quoted("Authorization: Bearer " + token))
         }
         // By standard input: other users see a program's arguments, and must not see the token.
         try run(settings.joined(separator: "\n") + "\n", showsProgress: showsProgress)
+    }
+
+    /// The variable of Python's programs; those that curl itself reads, it knows.
+    private var trustedCertificates: String? {
+        guard let path = environment["REQUESTS_CA_BUNDLE"], !path.isEmpty else { return nil }
+        return (FilePaths.isFolder(path) ? "capath = " : "cacert = ") + Self.quoted(path)
     }
 
     private static func quoted(_ text: String) -> String {
@@ -78,7 +92,8 @@ struct Curl {
         let written = write(input.write, bytes, bytes.count)
         close(input.write)
         var process: Int32 = 0
-        let status = spawn(input.read, showsProgress ? 2 : errors.write, &process)
+        let status = spawn(
+            input.read, output: errors.write, error: showsProgress ? 2 : errors.write, &process)
         close(errors.write)
         guard status == 0, written == bytes.count else {
             throw Failure(code: -1, message: "\(program): \(String(cString: strerror(status)))")
@@ -88,24 +103,29 @@ struct Curl {
         guard code == 0 else { throw Failure(code: code, message: message) }
     }
 
-    private func spawn(_ input: Int32, _ error: Int32, _ process: inout Int32) -> Int32 {
-        let words = [program, "--config", "-"]
-        let arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
-        defer { for argument in arguments { free(argument) } }
-        let pointers: [UnsafePointer<CChar>?] = arguments.map { UnsafePointer($0) } + [nil]
-        let null = open("/dev/null", O_WRONLY | O_CLOEXEC)
-        defer { close(null) }
-        return pointers.withUnsafeBufferPointer { list in
-            let environment = UnsafeRawPointer(environ).assumingMemoryBound(
-                to: UnsafePointer<CChar>?.self)
-            var options = apus_spawn_options(
-                path: arguments[0], arguments: list.baseAddress, environment: environment,
-                input: input, output: null, error: error, extra: -1)
-            return apus_spawn(&options, &process)
+    private func spawn(
+        _ input: Int32, output: Int32, error: Int32, _ process: inout Int32
+    ) -> Int32 {
+        let arguments = Self.list([program, "--config", "-"])
+        let variables = Self.list(environment.map { "\($0.key)=\($0.value)" })
+        defer { for text in arguments + variables { free(UnsafeMutablePointer(mutating: text)) } }
+        return arguments.withUnsafeBufferPointer { arguments in
+            variables.withUnsafeBufferPointer { variables in
+                var options = apus_spawn_options(
+                    path: arguments[0], arguments: arguments.baseAddress,
+                    environment: variables.baseAddress, input: input, output: output, error: error,
+                    extra: -1)
+                return apus_spawn(&options, &process)
+            }
         }
     }
 
-    /// Everything until the other end is closed.
+    /// C strings and the null behind them.
+    private static func list(_ texts: [String]) -> [UnsafePointer<CChar>?] {
+        texts.map { UnsafePointer(strdup($0)) } + [nil]
+    }
+
+    /// What the program said of its failure, of all that it wrote.
     private static func text(from descriptor: Int32) -> String {
         var all: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
@@ -118,7 +138,8 @@ struct Curl {
             if count <= 0 { break }
         }
         let lines = String(decoding: all, as: UTF8.self).split(separator: "\n")
-        return lines.last.map { String($0) } ?? ""
+        let own = lines.last { $0.hasPrefix("curl: (") } ?? lines.last
+        return own.map { String($0) } ?? ""
     }
 
     private static func wait(for process: Int32) -> Int32 {

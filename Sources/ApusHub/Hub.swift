@@ -38,8 +38,9 @@ public struct Hub {
         }
         guard !settings.isOffline else { throw notCached(name, revision) }
         let download = HubDownload(
-            settings: settings, curl: try Curl(path: environment["PATH"], token: settings.token),
-            model: name, cache: cache)
+            settings: settings,
+            curl: try Curl(environment: environment, token: settings.token), model: name,
+            cache: cache, proxy: HubProxy(endpoint: settings.endpoint, environment: environment))
         return try download.snapshot(
             revision: revision, showsProgress: showsProgress, report: report)
     }

@@ -14,6 +14,7 @@ struct HubDownload {
     let curl: Curl
     let model: HubName
     let cache: HubCache
+    let proxy: HubProxy?
 
     func snapshot(
         revision: String, showsProgress: Bool, report: (Hub.Event) -> Void
@@ -103,24 +104,10 @@ struct HubDownload {
                 try curl.download(url, to: path, showsProgress: showsProgress)
             }
         } catch {
+            let reason = TransferFailure(error, proxy: proxy)
             throw HubError(
                 "\(what) cannot be fetched from \(settings.endpoint): \(error.message)",
-                likelyCause: Self.cause(error),
-                remedy: "what has arrived is kept: the next try continues there")
-        }
-    }
-
-    private static func cause(_ failure: Curl.Failure) -> String? {
-        switch failure.code {
-        case 6, 7: "there is no network, or HF_ENDPOINT names no server"
-        case 22 where failure.message.contains("401") || failure.message.contains("403"):
-            "the model needs a licence to be accepted: set HF_TOKEN to the token of an account "
-                + "that did"
-        case 22 where failure.message.contains("404"):
-            "a misspelt name: no folder and no model of the hub is called so"
-        case 28: "the network stood still"
-        case 35, 60: "the server's certificate is not trusted here"
-        default: nil
+                likelyCause: reason.likelyCause, remedy: reason.remedy)
         }
     }
 
