@@ -70,7 +70,13 @@ extension StoredFormat {
     ) throws(FileError) {
         let shared = SharedDestination(bytes: destination)
         let span = ParallelRead.spanBytes / target.byteCount
+        let spanBytes = span / block.elements * block.bytes
         try ParallelRead.forEachSpan(of: elements, length: span) { part throws(FileError) in
+            if elements.count > span {
+                // The disk goes on while this is converted, also into the next tensor.
+                let ahead = offset + part.upperBound / block.elements * block.bytes + 2 * spanBytes
+                file.fetch(ahead..<(ahead + spanBytes))
+            }
             let from = (part.lowerBound - elements.lowerBound) * target.byteCount
             let to = (part.upperBound - elements.lowerBound) * target.byteCount
             let own = UnsafeMutableRawBufferPointer(rebasing: shared.bytes[from..<to])
