@@ -145,7 +145,7 @@ let package = Package(
             "ApusModelsTests",
             [
                 "ApusBase", "ApusFormats", "ApusShard", "ApusTensor", "ApusNN", "ApusModels",
-                "ApusExport", "ApusTestSupport",
+                "ApusExport", "ApusTestSupport", "FileFuzz",
             ], data: ["Fixtures"]),
         .executableTarget(
             name: "apus-checkpoint-probe", dependencies: ["ApusBase", "ApusFormats", "ApusCheckpoint"],

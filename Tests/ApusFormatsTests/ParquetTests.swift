@@ -1,6 +1,7 @@
 import ApusBase
-import ApusFormats
 import Testing
+
+@testable import ApusFormats
 
 @Suite struct ParquetTests {
     static let ways = ["plain", "snappy", "gzip", "zstd", "lz4", "delta"]
@@ -29,6 +30,28 @@ import Testing
         #expect(file.rowGroups == [0..<37, 37..<74, 74..<100])
         let last = try file.rows(ofGroup: 2)
         #expect(last.count == 26 && last[0]["int32"] == .integer(74 * 3 - 50))
+    }
+
+    /// A page's header of a few bytes takes no memory for the gigabyte that it promises.
+    @Test(arguments: [1, 2, 6, 7])
+    func sizesThatNoCompressionReachesAreRefused(codec: Int) throws {
+        let column = ParquetColumn(
+            path: "x", type: .int32, typeLength: 0, isText: false, isUnsigned: false,
+            maxDefinition: 0, maxRepetition: 0)
+        // Thrift's compact form: kind 0, 2^30 bytes, of which 8 are stored, one value, plain.
+        let page: [UInt8] =
+            [0x15, 0, 0x15, 0x80, 0x80, 0x80, 0x80, 0x08, 0x15, 16]
+            + [0x2C, 0x15, 2, 0x15, 0, 0x15, 6, 0x15, 6, 0, 0] + [UInt8](repeating: 1, count: 8)
+        let problem = page.withUnsafeBytes { bytes in
+            do throws(ParquetFault) {
+                var pages = ParquetPages(bytes, column, codec: codec)
+                _ = try pages.read(0..<bytes.count, count: 1)
+                return "none"
+            } catch {
+                return error.problem
+            }
+        }
+        #expect(problem == "column \"x\": a page of 1073741824 bytes cannot stand in 8")
     }
 
     @Test func whatIsNoParquetFileIsRefused() throws {

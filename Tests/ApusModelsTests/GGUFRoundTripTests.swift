@@ -3,6 +3,7 @@ import ApusExport
 import ApusFormats
 import ApusNN
 import ApusTensor
+import FileFuzz
 import Testing
 
 @testable import ApusModels
@@ -101,6 +102,21 @@ import Testing
             }
             let whole = parameter.value.floats()
             #expect(largestDifference(values, Array(whole[part])) < 1e-6, "\(parameter.name)")
+        }
+    }
+
+    /// Damaged files of every kind are refused or read, and end nothing.
+    @Test(arguments: cases)
+    func damagedFilesAreRefusedOrRead(_ example: Case) throws {
+        let folder = try makeFolder(example)
+        try GGUFExport(folder: folder.path, element: .f16).write(to: folder / "model.gguf")
+        let original = try contents(folder / "model.gguf")
+        var mutation = Mutation(seed: 3)
+        for _ in 0..<40 {
+            try folder.write("damaged.gguf", mutation.mutate(original))
+            do {
+                _ = try PretrainedModel(path: folder / "damaged.gguf").makeModel(dtype: .float32)
+            } catch is FileError {}
         }
     }
 

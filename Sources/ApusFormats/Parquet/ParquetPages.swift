@@ -153,10 +153,28 @@ struct ParquetPages {
         data.values += values
     }
 
+    /// The most bytes that one compressed byte can stand for: copies of 64 bytes in three (Snappy),
+    /// of 258 in two bits (deflate), blocks of 128 KiB in four bytes (Zstandard), lengths of 255 in
+    /// one (LZ4).
+    private var largestExpansion: Int {
+        switch codec {
+        case 1: 22
+        case 2: 1032
+        case 6: 1 << 15
+        case 7: 255
+        default: 1
+        }
+    }
+
     /// The bytes of a page; the caller frees them.
     private func decompressed(
         _ body: UnsafeRawBufferPointer, _ size: Int
     ) throws(ParquetFault) -> UnsafeMutableRawBufferPointer {
+        // Before memory is taken for a size that is damaged.
+        guard size <= body.count * largestExpansion + 64 else {
+            throw .init(
+                offset: 0, problem: "a page of \(size) bytes cannot stand in \(body.count)")
+        }
         let output = UnsafeMutableRawBufferPointer.allocate(byteCount: max(size, 1), alignment: 16)
         let input = body.bindMemory(to: UInt8.self).baseAddress
         let target = output.bindMemory(to: UInt8.self).baseAddress
