@@ -263,6 +263,39 @@ def make_trainer(folder, family):
     expect_named(
         {name: parameter.detach() for name, parameter in named.items()},
         {name: states[parameter] for name, parameter in named.items()}, folder)
+    if family == "llama":
+        continue_trainer(folder)
+
+
+def continue_trainer(folder):
+    """Three more steps of PyTorch's from the checkpoint: loss and gradient norm of each."""
+    import json
+
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.trainer_pt_utils import get_parameter_names
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    decayed = get_parameter_names(
+        model, [torch.nn.LayerNorm],
+        [r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)"])
+    named = list(model.named_parameters())
+    optimizer = torch.optim.AdamW([
+        {"params": [p for n, p in named if n in decayed]},
+        {"params": [p for n, p in named if n not in decayed]}])
+    optimizer.load_state_dict(torch.load(folder / "optimizer.pt", weights_only=True))
+    steps = []
+    tokens = torch.tensor([[1, 2, 3, 4, 5, 6]] * 2)
+    for _ in range(3):
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-2
+        loss = model(tokens, labels=tokens).loss
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        steps.append({"loss": loss.item(), "grad_norm": norm.item()})
+    (folder / "continued.json").write_text(json.dumps(steps) + "\n")
 
 
 def fsdp_rank(rank, folder):

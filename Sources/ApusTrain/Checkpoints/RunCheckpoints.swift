@@ -58,10 +58,13 @@ final class RunCheckpoints {
             restored.append("place in the data")
         } else {
             try session.loop.resume(start.trainer, at: nil)
-            events.send(.warning("the checkpoint keeps no place in the data: it begins anew"))
+            events.send(
+                .warning(
+                    "the checkpoint keeps no place in the data and no random generators: both "
+                        + "begin anew"))
         }
         session.step = start.trainer.step
-        if try restoreGenerators(start) { restored.append("random generators") }
+        if try !start.isForeign && restoreGenerators(start) { restored.append("random generators") }
         bestMetric = start.checkpoint.manifest.metric
         events.send(
             .resumed(
