@@ -165,7 +165,8 @@ def tiny_model(family, layers=2):
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
     torch.manual_seed(0)
-    sizes = {"vocab_size": 11, "hidden_size": 8, "num_hidden_layers": layers, "num_attention_heads": 2}
+    sizes = {"vocab_size": 11, "hidden_size": 8, "num_hidden_layers": layers,
+             "num_attention_heads": 2}
     if family == "llama":
         sizes.update(intermediate_size=12, num_key_value_heads=1, tie_word_embeddings=True)
     if family == "bert":
