@@ -77,8 +77,9 @@ struct CharacterNormalizer: TextStage {
         return Unicode.Scalar(scalar)?.properties.lowercaseMapping.unicodeScalars.map(\.value)
     }
 
-    /// Capitals, Roman numerals and letters in circles.
-    private static let hasLowercase = CategorySet(.lu, .lt, .nl, .so)
+    /// Capitals, Roman numerals, letters in circles, and what the table's version of Unicode did
+    /// not know yet.
+    private static let hasLowercase = CategorySet(.lu, .lt, .nl, .so, .cn)
 
     /// Drops combining marks, so that decomposed letters lose their accents.
     static let stripAccents = CharacterNormalizer { scalar in
