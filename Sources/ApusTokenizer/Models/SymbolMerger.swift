@@ -44,13 +44,17 @@ struct SymbolMerger {
             symbols[index].rank = merges.rank(symbols[index].id, symbols[index + 1].id)
         }
         while true {
-            var best = 0
-            for index in 1..<count where symbols[index].rank < symbols[best].rank { best = index }
-            guard symbols[best].rank != MergeTable.noRank else { return count }
-            symbols[best].id = merges.result(symbols[best].rank)
+            var (best, rank) = (0, symbols[0].rank)
+            for index in 1..<count {
+                let other = symbols[index].rank
+                if other < rank { (best, rank) = (index, other) }
+            }
+            guard rank != MergeTable.noRank else { return count }
+            symbols[best].id = merges.result(rank)
             symbols[best].length += symbols[best + 1].length
             count -= 1
-            for index in best + 1..<count { symbols[index] = symbols[index + 1] }
+            let gap = symbols.baseAddress! + best + 1
+            gap.update(from: gap + 1, count: count - best - 1)
             if best > 0 {
                 symbols[best - 1].rank = merges.rank(symbols[best - 1].id, symbols[best].id)
             }
