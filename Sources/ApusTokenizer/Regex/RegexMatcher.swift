@@ -103,7 +103,7 @@ struct RegexMatcher {
         case .set(let set):
             guard position < range.upperBound else { return nil }
             let (scalar, length) = base.scalar(at: position)
-            return program.sets[set](scalar) ? (instruction + 1, position + length) : nil
+            return program.accepts(set, scalar) ? (instruction + 1, position + length) : nil
         case .jump(let target):
             return (target, position)
         case .assertion(let assertion):

@@ -18,7 +18,10 @@ struct RegexProgram: Sendable {
     }
 
     var instructions: [Instruction] = []
-    var sets: [CharacterTest] = []
+    private var sets: [CharacterTest] = []
+    /// Of the sets that categories do not tell.
+    private var predicates: [@Sendable (UInt32) -> Bool] = []
+    private let table = ScalarTable.shared
     var programs: [RegexProgram] = []
     /// By look-behind: how many characters before the place its match may begin.
     var widths: [Int: ClosedRange<Int>] = [:]
@@ -39,9 +42,33 @@ struct RegexProgram: Sendable {
         firsts = findFirsts()
     }
 
-    private mutating func add(_ test: CharacterTest) {
-        sets.append(test)
-        instructions.append(.set(sets.count - 1))
+    private mutating func addSet(_ accepts: @escaping @Sendable (UInt32) -> Bool) {
+        predicates.append(accepts)
+        let beyond = CharacterTest.Beyond.predicate(predicates.count - 1)
+        instructions.append(.set(sets.count))
+        sets.append(CharacterTest(ascii: ASCIISet(accepts), beyond: beyond))
+    }
+
+    private mutating func add(_ set: ScalarSet) {
+        guard let beyond = CharacterTest.Beyond(set) else {
+            return addSet { set.contains($0) }
+        }
+        instructions.append(.set(sets.count))
+        sets.append(CharacterTest(ascii: ASCIISet { set.contains($0) }, beyond: beyond))
+    }
+
+    /// Whether the character is in the set.
+    @inline(__always)
+    func accepts(_ set: Int, _ scalar: UInt32) -> Bool {
+        if scalar < 0x80 { return sets[set].ascii.contains(UInt8(scalar)) }
+        switch sets[set].beyond {
+        case .predicate(let number): return predicates[number](scalar)
+        case .categories(let categories, let hasWhiteSpace, let isNegated):
+            let isInside =
+                table.contains(scalar, in: categories)
+                || hasWhiteSpace && table.isWhiteSpace(scalar)
+            return isInside != isNegated
+        }
     }
 
     /// Returns the number of the program.
@@ -75,11 +102,12 @@ struct RegexProgram: Sendable {
         case .scalar(let scalar, let ignoresCase):
             guard ignoresCase else { return instructions.append(.scalar(scalar)) }
             let variants = CaseVariants.of(scalar)
-            add(CharacterTest { CaseVariants.of($0).contains { variants.contains($0) } })
+            addSet { CaseVariants.of($0).contains { variants.contains($0) } }
         case .any(let includesLineBreak):
-            add(CharacterTest { includesLineBreak || $0 != 10 })
+            addSet { includesLineBreak || $0 != 10 }
         case .set(let set, let ignoresCase):
-            add(CharacterTest { set.contains($0, ignoringCase: ignoresCase) })
+            guard ignoresCase else { return add(set) }
+            addSet { set.contains($0, ignoringCase: true) }
         case .sequence(let nodes):
             for node in nodes { try compile(node) }
         case .alternatives(let nodes): try compile(alternatives: nodes)
@@ -172,18 +200,34 @@ struct ASCIISet: Sendable {
     }
 }
 
-/// Whether a character is of a kind; for ASCII asked once.
+/// Whether a character is of a kind: numbers only, which nobody has to count references of.
 struct CharacterTest: Sendable {
     let ascii: ASCIISet
-    private let accepts: @Sendable (UInt32) -> Bool
+    let beyond: Beyond
 
-    init(_ accepts: @escaping @Sendable (UInt32) -> Bool) {
-        self.accepts = accepts
-        ascii = ASCIISet(accepts)
-    }
+    /// What tells about all other characters.
+    enum Beyond: Sendable {
+        case categories(CategorySet, hasWhiteSpace: Bool, isNegated: Bool)
+        /// One of the program's.
+        case predicate(Int)
 
-    @inline(__always)
-    func callAsFunction(_ scalar: UInt32) -> Bool {
-        scalar < 0x80 ? ascii.contains(UInt8(scalar)) : accepts(scalar)
+        /// Nil for a set with more than categories and white space beyond ASCII.
+        init?(_ set: ScalarSet) {
+            var (categories, hasWhiteSpace): (CategorySet, Bool) = ([], false)
+            for item in set.items {
+                switch item {
+                case .range(let range) where range.upperBound < 0x80: continue
+                case .categories(let more): categories.formUnion(more)
+                case .whiteSpace: hasWhiteSpace = true
+                case .set(let inner):
+                    guard case .categories(let more, let hasMore, isNegated: false)? = Self(inner)
+                    else { return nil }
+                    categories.formUnion(more)
+                    hasWhiteSpace = hasWhiteSpace || hasMore
+                case .range, .ranges: return nil
+                }
+            }
+            self = .categories(categories, hasWhiteSpace: hasWhiteSpace, isNegated: set.isNegated)
+        }
     }
 }
