@@ -8,6 +8,8 @@ import Testing
 /// An adapter that `Tools/goldens/adapters.py` wrote, and what PEFT computed with it.
 struct AdapterFixture: Sendable, CustomTestStringConvertible {
     let name: String
+    /// The folder with what was computed.
+    var recorded = "adapters"
 
     static let root = FilePaths.join(ModelFixture.root, "adapters")
 
@@ -20,20 +22,34 @@ struct AdapterFixture: Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
     var folder: String { FilePaths.join(Self.root, name) }
 
-    func expected() throws -> JSON { try readJSON(FilePaths.join(folder, "expected.json")) }
+    func expected() throws -> JSON { try readJSON(place("expected.json")) }
 
     func base() throws -> ModelFixture {
         ModelFixture(name: try #require(try expected()["base"]?.stringValue))
     }
 
+    /// Those computed beside weights in 4 bits as well.
+    static let quantized: [AdapterFixture] = ["llama-lora", "llama-dora"].map {
+        AdapterFixture(name: $0, recorded: "quantized-adapters")
+    }
+
     func model() throws -> any LanguageModel {
         let pretrained = try PretrainedModel(path: base().folder)
-        return try AdaptedModel(pretrained, AdapterFolder(path: folder)).load(dtype: .float32)
+        let adapter = try AdapterFolder(path: folder)
+        let isQuantized = recorded == "quantized-adapters"
+        return try AdaptedModel(
+            pretrained, adapter.configuration, adapter: adapter,
+            quantization: isQuantized ? .nf4(doubleQuantized: false) : nil
+        ).load(dtype: .float32)
+    }
+
+    private func place(_ file: String) -> String {
+        FilePaths.join(ModelFixture.root, "\(recorded)/\(name)/\(file)")
     }
 
     /// The recorded tensors whose names begin so, by the rest of their names.
     func tensors(_ prefix: String) throws -> [String: [Float]] {
-        let file = try SafetensorsFile(path: FilePaths.join(folder, "expected.safetensors"))
+        let file = try SafetensorsFile(path: place("expected.safetensors"))
         var tensors: [String: [Float]] = [:]
         for name in file.names where name.hasPrefix(prefix) {
             tensors[String(name.dropFirst(prefix.count))] = try file.floats(name)
@@ -56,7 +72,7 @@ private func fileName(_ parameter: String, _ names: some Collection<String>) -> 
         #expect(AdapterFixture.merged.count >= 15)
     }
 
-    @Test(arguments: AdapterFixture.all)
+    @Test(arguments: AdapterFixture.all + AdapterFixture.quantized)
     func logitsLossAndGradientsEqual(_ fixture: AdapterFixture) throws {
         let model = try fixture.model()
         let batch = try fixture.base().expected()

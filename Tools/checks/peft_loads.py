@@ -52,9 +52,10 @@ def main():
     model = PeftModel.from_pretrained(base, options.adapter).eval()
     with safe_open(f"{options.adapter}/adapter_model.safetensors", "pt") as file:
         count = len(file.keys())
-    stored = ("lora_", "modules_to_save", "trainable_tokens_delta")
-    trained = sum(any(part in name for part in stored) for name, _ in
-                  model.named_parameters(remove_duplicate=False))
+    every = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    trained = sum("lora_" in name or "modules_to_save" in name for name in every)
+    # Rows that a tied head shares are stored once.
+    trained += sum("trainable_tokens_delta" in name for name, _ in model.named_parameters())
     if count != trained:
         fail(f"the file has {count} tensors, PEFT's model {trained}")
     adapted = logits(model, ids)

@@ -18,6 +18,7 @@ import shutil
 import sys
 
 import torch
+from bitsandbytes import functional
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
@@ -94,6 +95,9 @@ CASES = {
     "mixtral": ("mixtral", dict(r=2, target_modules=["q_proj", "o_proj"])),
 }
 
+
+# Also beside weights in 4 bits.
+QUANTIZED = {"llama-lora", "llama-dora"}
 
 # Of the models that encoders.py wrote: their heads are trained whole.
 CLASSIFIERS = {
@@ -186,6 +190,38 @@ def record(name):
     })
 
 
+def held_in_nf4(weight):
+    """What bitsandbytes' codes and scales of blocks of 64 stand for.
+
+    Its own decoding is wrong on the CPU where columns are no whole blocks (0.50.2).
+    """
+    codes, state = functional.quantize_4bit(weight, blocksize=64, quant_type="nf4")
+    pairs = codes.flatten().int()
+    numbers = state.code[torch.stack([pairs >> 4, pairs & 15], dim=1).flatten()]
+    return (numbers.reshape(-1, 64) * state.absmax[:, None]).reshape(weight.shape)
+
+
+def record_quantized(name):
+    """Writes what PEFT computes with an adapter beside weights that were held in 4 bits."""
+    base = CASES[name][0]
+    model = loader(base)()
+    with torch.no_grad():
+        for path, layer in model.named_modules():
+            if isinstance(layer, torch.nn.Linear) and path != "lm_head":
+                layer.weight.copy_(held_in_nf4(layer.weight))
+    model = PeftModel.from_pretrained(model, ADAPTERS / name, is_trainable=True).eval()
+    batch = json.loads((MODELS / base / "expected.json").read_text())
+    ids, labels = torch.tensor(batch["input_ids"]), torch.tensor(batch["labels"])
+    output = model(input_ids=ids, labels=labels, use_cache=False)
+    output.loss.backward()
+    folder = MODEL_FIXTURES / "quantized-adapters" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({"logits": output.logits.detach().contiguous()}, folder / "expected.safetensors")
+    write_json(folder / "expected.json", {
+        "base": base, "loss": rounded(output.loss),
+        "gradients": {key: summary(value) for key, value in gradients(model).items()}})
+
+
 def make_classifier(name, seed):
     """The same of a classifier, with its logits alone."""
     base, settings = CLASSIFIERS[name]
@@ -221,6 +257,8 @@ def main():
         if "--record" not in sys.argv:
             make(name, seed=300 + index)
         record(name)
+        if name in QUANTIZED:
+            record_quantized(name)
     for index, name in enumerate(CLASSIFIERS):
         if "--record" not in sys.argv and (not wanted or name in wanted):
             make_classifier(name, seed=400 + index)
