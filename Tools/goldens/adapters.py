@@ -76,6 +76,9 @@ CASES = {
         r=2, target_modules=[], target_parameters=["experts.down_proj"])),
     "qwen3-moe-experts-up": ("qwen3-moe", dict(
         r=2, target_modules=["v_proj"], target_parameters=["gate_up_proj"], use_rslora=True)),
+    "mixtral-experts-router": ("mixtral", dict(
+        r=2, target_modules=["q_proj"],
+        target_parameters=["mlp.gate.weight", "experts.gate_up_proj"])),
     "llama-replicated": ("llama-untied", dict(
         r=2, target_modules=["q_proj", "down_proj"], layer_replication=[[0, 2], [1, 2], [0, 1]])),
     "llama-tied-update": ("llama-tied", dict(

@@ -80,7 +80,9 @@ struct ExpertFeedForward {
     /// What each expert counts for each token, `[batch, length, experts]`: zero for those not
     /// picked.
     private func weights(_ x: Tensor) -> Tensor {
-        let probabilities = router(x).to(.float32).softmax()
+        let plain = router(x)
+        let scores = updates.router.map { plain + $0(x, expert: 0) } ?? plain
+        let probabilities = scores.to(.float32).softmax()
         let (values, indices) = probabilities.topK(expertsPerToken)
         let picked = normalizesWeights ? values / values.sum(-1, keepDims: true) : values
         let none = probabilities.detached().zerosLike()
@@ -89,14 +91,18 @@ struct ExpertFeedForward {
 }
 
 /// Updates of the experts' matrices as transformers 5 joins them: `gate_up_proj` `[experts, 2 *
-/// inner, width]`, the gates' rows first, and `down_proj` `[experts, width, inner]`.
+/// inner, width]`, the gates' rows first, and `down_proj` `[experts, width, inner]`; and of the
+/// router's, `[experts, width]`.
 private struct ExpertUpdates {
-    let gateUp, down: ExpertUpdate?
+    let router, gateUp, down: ExpertUpdate?
 
     /// - scope: the layer's
     init(_ c: MixtureConfiguration, in scope: Scope) {
         let place = scope["mlp"]["experts"]
+        let gate = scope["mlp"]["gate"]
         let (width, inner) = (c.base.width, c.expertWidth)
+        router = ExpertUpdate(
+            width, c.expertCount, experts: 1, of: "\(gate.path).weight", in: gate)
         down = ExpertUpdate(
             inner, width, experts: c.expertCount, of: "\(place.path).down_proj", in: place)
         // Where both are updated, PEFT wraps the wrapper.
@@ -106,7 +112,7 @@ private struct ExpertUpdates {
     }
 }
 
-/// Which part of a joined parameter the matrix of one expert is.
+/// Which part of a joined parameter the matrix of one expert is; a router is a whole one.
 struct ExpertMatrix {
     /// The joined parameter's path, as transformers 5 calls it.
     let parameter: String
@@ -119,6 +125,12 @@ struct ExpertMatrix {
         var parts = parameter.split(separator: ".").map(String.init)
         guard parts.count > 4, parts.removeLast() == "weight" else { return nil }
         let title = parts.removeLast()
+        if title == "gate", ["mlp", "block_sparse_moe"].contains(parts.last) {
+            parts[parts.count - 1] = "mlp"
+            (expert, isSecondHalf) = (0, nil)
+            self.parameter = parts.joined(separator: ".") + ".gate.weight"
+            return
+        }
         guard let expert = Int(parts.removeLast()), parts.last == "experts" else { return nil }
         parts[parts.count - 2] = "mlp"
         let isDown = title == "w2" || title == "down_proj"
