@@ -108,6 +108,10 @@ private final class DiskFile: CheckpointFile {
     private let path: String
     private let descriptor: Int32
     private var position = 0
+    /// Up to where the disk has been given something to do.
+    private var begun = 0
+
+    private static let beginsEvery = 32 << 20
 
     init(_ path: String, byteCount: Int) throws(FileError) {
         self.path = path
@@ -132,6 +136,10 @@ private final class DiskFile: CheckpointFile {
             if count < 0, errno == EINTR { continue }
             if count < 0 { throw FileError.system(path, "write the file", code: errno) }
             position += count
+            if position - begun >= Self.beginsEvery {
+                apus_begin_writing(descriptor, Int64(begun), Int64(position - begun))
+                begun = position
+            }
             rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         }
     }

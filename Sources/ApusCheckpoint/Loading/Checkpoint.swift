@@ -19,6 +19,14 @@ public final class Checkpoint {
             uniqueKeysWithValues: manifest.tensors.enumerated().map { ($0.element.key, $0.offset) })
     }
 
+    /// The same one for another thread.
+    init(sharing other: Checkpoint) {
+        path = other.path
+        manifest = other.manifest
+        checks = other.checks
+        index = other.index
+    }
+
     static func manifest(of folder: String) throws(FileError) -> Manifest {
         let path = FilePaths.join(folder, CheckpointNames.manifest)
         guard FilePaths.isFile(path) else {

@@ -72,26 +72,15 @@ extension Checkpoint {
                 remedy: "restore the recipe's settings, or take the weights alone")
         }
         _ = try peers.gather {
-            for (slice, tensor) in inOrderOfFiles(wanted) {
-                try read(tensor, slice.elements, as: slice.dtype, into: slice.memory)
+            let reads = wanted.compactMap { slice in
+                tensor(slice.key).flatMap { tensor in
+                    tensor.shape == slice.shape ? SliceRead(slice: slice, tensor: tensor) : nil
+                }
             }
+            try read(reads, threads: Self.readingThreads(ranks: peers.worldSize))
             return .null
         }
         return report
-    }
-
-    /// What fits, as it lies on the disk: that is read fastest from the beginning to the end.
-    private func inOrderOfFiles(
-        _ wanted: [StateSlice]
-    ) -> [(slice: StateSlice, tensor: Manifest.TensorRecord)] {
-        let places = wanted.compactMap { slice in
-            tensor(slice.key).flatMap { $0.shape == slice.shape ? (slice, $0) : nil }
-        }
-        func place(_ slice: StateSlice, _ tensor: Manifest.TensorRecord) -> (Int, Int) {
-            let first = tensor.slices.first { $0.elements.overlaps(slice.elements) }
-            return (first?.file ?? 0, first?.offset ?? 0)
-        }
-        return places.sorted { place($0.0, $0.1) < place($1.0, $1.1) }
     }
 
     /// What the ranks want together, beside what there is.

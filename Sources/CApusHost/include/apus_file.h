@@ -7,4 +7,7 @@
 // ENOTSUP where the system or file system cannot reserve.
 int apus_reserve_space(int descriptor, int64_t size);
 
+// Has the system begin to write these bytes of an open file to the disk, without waiting for it.
+void apus_begin_writing(int descriptor, int64_t offset, int64_t count);
+
 #endif
