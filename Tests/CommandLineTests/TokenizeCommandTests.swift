@@ -101,7 +101,7 @@ import Testing
         let unknown = try Program.shell(
             "apus tokenizer train '\(path)/text' --out '\(path)/made' --split nothing")
         #expect(unknown.exitCode == 64)
-        #expect(unknown.output.contains("must be one of gpt-2, smollm, llama-bpe, qwen2"))
+        #expect(unknown.output.contains("must be one of gpt-2, smollm, llama-bpe, smaug-bpe"))
     }
 
     @Test(arguments: [
