@@ -19,7 +19,11 @@ public struct GGUFExport {
 
     /// Opens and checks the model. Throws for a kind of model that llama.cpp names in a way that is
     /// not known here.
-    public init(folder: String, element: GGUFElement) throws(FileError) {
+    ///
+    /// - weights: taken instead of the folder's, which then gives configuration and tokenizer alone
+    public init(
+        folder: String, element: GGUFElement, weights: (any TensorSource)? = nil
+    ) throws(FileError) {
         self.folder = folder
         self.element = element
         let path = FilePaths.join(folder, "config.json")
@@ -39,7 +43,7 @@ public struct GGUFExport {
         case .failure(let fault): throw FileError(path, at: .offset(fault.offset), fault.problem)
         }
         architecture = try GGUFArchitecture(configuration, path: path)
-        source = try openTensors(at: folder)
+        source = if let weights { weights } else { try openTensors(at: folder) }
     }
 
     /// Writes the file.

@@ -233,4 +233,21 @@ import Testing
         #expect(result.output.contains("\"step\": 5"))
         #expect(result.output.contains("model-00001-of-0000"), "\(result.output)")
     }
+
+    /// Straight out of the parts of two ranks, or by way of a folder: the same file.
+    @Test func aGGUFFileIsThatOfTheExportedFolder() throws {
+        let run = try TinyRun()
+        let model = TinyRun.fixture("ApusExportTests/Goldens/llama")
+        let settings = "--set max_steps=2 --set save_steps=2 --ranks 2"
+        let trained = try run.train("--set base_model='\(model)' \(settings)")
+        #expect(trained.exitCode == 0, "\(trained.output)")
+        let result = try run.shell(
+            """
+            name=$(cat out/latest) && apus checkpoint export out $name --dtype fp32 &&
+            apus checkpoint export out direct.gguf --to gguf --type q8_0 &&
+            apus export $name folder.gguf --type q8_0 && cmp direct.gguf folder.gguf
+            """)
+        #expect(result.exitCode == 0, "\(result.output)")
+        #expect(result.output.contains("direct.gguf: written\n"))
+    }
 }

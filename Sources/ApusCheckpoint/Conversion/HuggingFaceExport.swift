@@ -18,8 +18,7 @@ public struct HuggingFaceExport {
     public func write(
         _ source: any StateSource, documents: [CheckpointDocument], to path: String
     ) throws {
-        let weights = source.stateTensors.filter { $0.key.kind == StateKey.weight }
-        try refuseAdapters(weights, source)
+        let weights = try source.modelWeights()
         let bytes = weights.reduce(0) { $0 + $1.elementCount * dtype.byteCount }
         try NewFolder(path, DiskStorage()).fill(with: "the model", bytes: bytes) { folder in
             try write(weights, of: source, to: folder)
@@ -57,16 +56,6 @@ public struct HuggingFaceExport {
         } catch {
             throw FileError(path, at: .offset(error.offset), error.problem)
         }
-    }
-
-    /// They are no weights of the model by themselves.
-    private func refuseAdapters(_ weights: [StateTensor], _ source: any StateSource) throws {
-        guard let adapter = weights.first(where: { $0.key.parameter.contains("lora_") }) else {
-            return
-        }
-        throw CheckpointError(
-            "\(source.path) holds adapters (\(adapter.key)), which no model folder does",
-            remedy: "let the run end: it writes the adapter's own folder")
     }
 
     /// Calls `body` with each tile as it is stored in the export.

@@ -16,6 +16,18 @@ public struct TensorEntry: Sendable, Hashable {
     public let path: String
 
     public var elementCount: Int { shape.reduce(1, *) }
+
+    public init(
+        name: String, shape: [Int], format: String, dtype: DType?, byteRange: Range<Int>,
+        path: String
+    ) {
+        self.name = name
+        self.shape = shape
+        self.format = format
+        self.dtype = dtype
+        self.byteRange = byteRange
+        self.path = path
+    }
 }
 
 /// Tensors by name, read from one file or many. Every container format of this module is one.

@@ -78,56 +78,6 @@ struct CheckpointVerb: ParsableCommand {
         }
     }
 
-    struct Export: ParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Write the weights as a HuggingFace folder.",
-            discussion: "Also from a checkpoint of DeepSpeed or Accelerate, with --model.")
-
-        enum Target: String, ExpressibleByArgument, CaseIterable { case hf }
-        enum Precision: String, ExpressibleByArgument, CaseIterable { case fp32, bf16, fp16 }
-
-        @OptionGroup var place: CheckpointPlace
-
-        @Argument(help: "The folder to write, which is not there yet.")
-        var out: String
-
-        @Option(help: "The format.")
-        var to = Target.hf
-
-        @Option(help: "What the weights are rounded to.")
-        var dtype = Precision.bf16
-
-        @Option(help: ArgumentHelp("The largest file, such as 5GB.", valueName: "size"))
-        var maxShardSize = ByteSize(bytes: HuggingFaceExport.defaultShardBytes)
-
-        @Option(help: ArgumentHelp("A folder with config.json and tokenizer.", valueName: "dir"))
-        var model: String?
-
-        func run() throws {
-            try reporting {
-                var export = HuggingFaceExport()
-                switch dtype {
-                case .fp32: export.dtype = .float32
-                case .bf16: export.dtype = .bfloat16
-                case .fp16: export.dtype = .float16
-                }
-                export.maximumShardBytes = maxShardSize.bytes
-                if let path = try place.own() {
-                    let checkpoint = try Checkpoint(path: path)
-                    let documents = try model.map(ModelDocuments.inFolder)
-                    try export.write(
-                        checkpoint, documents: documents ?? ModelDocuments.of(checkpoint), to: out)
-                } else {
-                    let foreign = try ForeignState.open(place.checkpoint)
-                    try export.write(
-                        foreign, documents: ModelDocuments.inFolder(model ?? foreign.path), to: out)
-                    for note in foreign.notes { print("note: \(note)") }
-                }
-                print("\(out): written and read back")
-            }
-        }
-    }
-
     struct Import: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make a checkpoint of one of DeepSpeed, Accelerate or PyTorch.",
