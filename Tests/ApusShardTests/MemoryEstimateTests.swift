@@ -39,6 +39,16 @@ import Testing
         #expect(alone == MemoryEstimate(model, run(0, 1, 4)))
     }
 
+    /// Replicas and shards alike are copied once, by all ranks together.
+    @Test(arguments: [0, 3])
+    func savingInTheBackgroundCopiesTheState(_ stage: Int) {
+        var run = run(stage, 2, 2)
+        #expect(MemoryEstimate(model, run).bytes[.saving] == 0)
+        run.backgroundSavers = 4
+        let copied = Double(MemoryEstimate(model, run).bytes[.saving] ?? 0)
+        #expect(abs(copied / (3 * Double(model.parameterCount)) - 1) < 1e-3)
+    }
+
     @Test func recomputingSavesMostOfTheActivations() {
         var run = run(0, 1, 4)
         let kept = MemoryEstimate(model, run).bytes[.activations] ?? 0

@@ -35,10 +35,12 @@ import Testing
         return scratch
     }
 
-    @Test(arguments: ["none", "parameters"])
-    func thePeakIsWithinTenPercentOfThePlan(_ sharding: String) throws {
+    @Test(arguments: [
+        "--set sharding=none", "--set sharding=parameters",
+        "--set sharding=gradients --set save_steps=1 --set save_in_background=true",
+    ])
+    func thePeakIsWithinTenPercentOfThePlan(_ options: String) throws {
         let scratch = try folder()
-        let options = "--set sharding=\(sharding)"
         let result = try Program.shell(
             "cd '\(scratch.path)'; apus train r.yaml \(options) && tail -1 out/metrics.jsonl")
         #expect(result.exitCode == 0, "\(result.output)")

@@ -6,6 +6,8 @@
 public struct MemoryEstimate: Sendable, Hashable {
     public enum Kind: String, Sendable, Hashable, CaseIterable {
         case runtime, weights, masters, moments, gradients
+        /// The rank's share of the state, copied for a save in the background.
+        case saving
         /// Flat gradients on their way, of this rank and what it reads of others'.
         case reductions
         /// Parameters that are gathered at once.
@@ -33,6 +35,7 @@ public struct MemoryEstimate: Sendable, Hashable {
         bytes[.masters] = states.masters
         bytes[.moments] = states.moments
         bytes[.gradients] = states.gradients
+        bytes[.saving] = states.saving
         bytes[.reductions] = states.reductions
         bytes[.gathered] = states.gathered
         let passes = PassSizes(model, run)
@@ -67,6 +70,8 @@ public struct RunOutline: Sendable, Hashable {
     public var recomputes = false
     public var prefetchBytes = 64 << 20
     public var keepsGathered = false
+    /// Ranks that share the work of saves in the background; 0 where training waits for a save.
+    public var backgroundSavers = 0
 
     public init() {}
 
@@ -107,6 +112,11 @@ private struct StateSizes {
     }
 
     var gradients: Int { stage >= 1 ? shard(padded * 4) : padded * 4 }
+
+    /// Weights, as masters or in fp32, and moments: whoever holds them, each is copied once.
+    var saving: Int {
+        run.backgroundSavers > 0 ? padded * (4 + run.momentBytes) / run.backgroundSavers : 0
+    }
 
     /// Bytes of an element of a gradient that travels.
     private var travelling: Int {

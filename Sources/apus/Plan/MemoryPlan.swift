@@ -76,6 +76,7 @@ extension Recipe {
         run.recomputes = model.gradientCheckpointing
         run.prefetchBytes = sharding.gatherPrefetchBytes
         run.keepsGathered = sharding.keepsGatheredAcrossMicroBatches
+        if checkpoints.savesInBackground { run.backgroundSavers = launch.ranks }
         return run
     }
 }
