@@ -133,23 +133,26 @@ public struct LoadBenchmark {
     }
 
     private static func peakResident() -> Int {
-        var usage = rusage()
         #if canImport(Glibc)
-            getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-            return usage.ru_maxrss * 1024
+            // What getrusage tells begins with the peak of the program that started this one.
+            return status("VmHWM:") ?? 0
         #else
+            var usage = rusage()
             getrusage(RUSAGE_SELF, &usage)
             return usage.ru_maxrss
         #endif
     }
 
-    private static func residentFilePages() -> Int? {
+    private static func residentFilePages() -> Int? { status("RssFile:") }
+
+    /// Bytes that Linux tells of this process under a name.
+    private static func status(_ name: String) -> Int? {
         guard let file = fopen("/proc/self/status", "r") else { return nil }
         defer { fclose(file) }
         var line = [CChar](repeating: 0, count: 256)
         while fgets(&line, Int32(line.count), file) != nil {
             let words = String(cString: line).split(whereSeparator: \.isWhitespace)
-            if words.first == "RssFile:", words.count > 1 { return Int(words[1]).map { $0 * 1024 } }
+            if words.count > 1, words[0] == name { return Int(words[1]).map { $0 * 1024 } }
         }
         return nil
     }
