@@ -1,12 +1,7 @@
 internal import ApusBase
 internal import ApusFormats
+internal import CApusHost
 internal import Synchronization
-
-#if canImport(Glibc)
-    internal import Glibc
-#elseif canImport(Darwin)
-    internal import Darwin
-#endif
 
 /// What one slice of the state takes from a checkpoint.
 struct SliceRead {
@@ -47,7 +42,7 @@ extension Checkpoint {
     /// The processors that a rank has for itself, where all ranks are on this machine; beyond a few
     /// there is no disk or memory to keep up.
     static func readingThreads(ranks: Int) -> Int {
-        max(1, min(4, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / ranks))
+        max(1, min(4, Int(apus_usable_cores()) / ranks))
     }
 }
 

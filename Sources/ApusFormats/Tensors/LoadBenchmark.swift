@@ -77,7 +77,7 @@ public struct LoadBenchmark {
             try source.read(
                 entry.name, elements: 0..<entry.elementCount, as: type, into: memory[number])
         }
-        let seconds = Self.seconds(since: start)
+        let seconds = (ContinuousClock.now - start).seconds
         return (size, seconds, Self.residentFilePages())
     }
 
@@ -111,12 +111,7 @@ public struct LoadBenchmark {
                     at: offset, into: UnsafeMutableRawBufferPointer(rebasing: memory[0][..<count]))
             }
         }
-        return Self.seconds(since: start)
-    }
-
-    private static func seconds(since start: ContinuousClock.Instant) -> Double {
-        let time = (ContinuousClock.now - start).components
-        return Double(time.seconds) + Double(time.attoseconds) * 1e-18
+        return (ContinuousClock.now - start).seconds
     }
 
     // MARK: The system
