@@ -1,3 +1,5 @@
+public import ApusTensor
+
 /// What is laid beside the layers of a model, decided while it is declared.
 ///
 /// A model's code does not know of adapters: its ``Linear``, ``Conv1D`` and ``Embedding`` layers
@@ -22,6 +24,21 @@ public protocol LayerAdaptation: AnyObject {
 
     /// Whether a parameter of the model itself is trained; all others are frozen.
     func trains(_ parameter: String) -> Bool
+
+    /// Is shown whatever goes into the layer, `[..., inputs]`; nil: nobody looks.
+    func watcher(ofLayer path: String, kind: LayerKind) -> ((Tensor) -> Void)?
+}
+
+extension LayerAdaptation {
+    public func watcher(ofLayer path: String, kind: LayerKind) -> ((Tensor) -> Void)? { nil }
+}
+
+extension Scope {
+    /// Who looks at the inputs of the layer whose parameters stand here.
+    public func watcher(kind: LayerKind) -> ((Tensor) -> Void)? {
+        guard acceptsUpdates else { return nil }
+        return store.adaptation?.watcher(ofLayer: path, kind: kind)
+    }
 }
 
 /// The kinds of layers that can have a low-rank update.
@@ -50,6 +67,9 @@ public struct LowRankOptions: Sendable, Hashable {
     public var isWeightDecomposed = false
     /// Whether the second factor is trained, or the first alone.
     public var trainsUp = true
+    /// Whether the factors that the update begins with are kept beside it, frozen: as
+    /// `lora_start_A.weight` and `lora_start_B.weight`.
+    public var keepsStart = false
     public var initialization = Initialization.identity
 
     public init(rank: Int, scale: Double) {
@@ -64,7 +84,7 @@ public struct LowRankOptions: Sendable, Hashable {
         case gaussian
         /// Both factors random: the model begins changed.
         case random
-        /// Factors come from the base weight, after it was read; until then they are zero.
+        /// Factors come from the base weight or from data; until then they are zero.
         case fromWeight
     }
 }

@@ -5,6 +5,7 @@ public struct Linear {
     public let weight: Parameter
     public let bias: Parameter?
     private let update: LowRankUpdate?
+    private let watcher: ((Tensor) -> Void)?
 
     public init(
         _ inputs: Int, _ outputs: Int, bias: Bool, initializer: Initializer? = nil, in scope: Scope
@@ -13,11 +14,13 @@ public struct Linear {
         let bound = Initializer.uniform(bound: 1 / Double(inputs).squareRoot())
         weight = scope.linearWeight([outputs, inputs], initializer ?? bound, kind: .linear)
         update = LowRankUpdate(inputs, outputs, kind: .linear, in: scope)
+        watcher = scope.watcher(kind: .linear)
         self.bias = bias ? scope.parameter("bias", [outputs], .zeros) : nil
     }
 
     /// `[..., inputs]` -> `[..., outputs]`.
     public func callAsFunction(_ x: Tensor) -> Tensor {
+        watcher?(x)
         let plain =
             weight.quantized == nil
             ? x.linear(weight: weight.value, bias: bias?.value)
@@ -32,14 +35,17 @@ public struct Conv1D {
     public let weight: Parameter
     public let bias: Parameter
     private let update: LowRankUpdate?
+    private let watcher: ((Tensor) -> Void)?
 
     public init(_ inputs: Int, _ outputs: Int, initializer: Initializer, in scope: Scope) {
         weight = scope.linearWeight([inputs, outputs], initializer, kind: .transposedLinear)
         update = LowRankUpdate(inputs, outputs, kind: .transposedLinear, in: scope)
+        watcher = scope.watcher(kind: .transposedLinear)
         bias = scope.parameter("bias", [outputs], .zeros)
     }
 
     public func callAsFunction(_ x: Tensor) -> Tensor {
+        watcher?(x)
         let plain =
             weight.quantized == nil
             ? x.linear(weight: weight.value.transposed, bias: bias.value)

@@ -29,6 +29,12 @@ public struct LowRankUpdate {
             up = scope["lora_B"].adapterParameter(
                 "weight", [outputs, options.rank], second, isTrained: options.trainsUp)
         }
+        if options.keepsStart {
+            for (name, shape) in [("A", down.shape), ("B", up.shape)] {
+                _ = scope["lora_start_\(name)"].adapterParameter(
+                    "weight", shape, .zeros, isTrained: false)
+            }
+        }
         upBias =
             options.hasBias ? scope["lora_B"].adapterParameter("bias", [outputs], .zeros) : nil
         magnitude =

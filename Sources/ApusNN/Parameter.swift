@@ -27,6 +27,9 @@ public final class Parameter {
     /// - factor: what the step's learning rate is multiplied by
     public func scaleLearningRate(by factor: Double) { spec.rateFactor = factor }
 
+    /// Lets the parameter be trained though its model is frozen; before an engine is told of it.
+    public func train() { spec.isTrainable = true }
+
     /// The tensor to compute with. Models are declared first and get memory afterwards, from an
     /// engine or from ``ParameterStore/allocate(dtype:device:)``; reading earlier is a programmer's
     /// error. Of a quantised weight it is a fresh copy each time.

@@ -41,6 +41,9 @@ extension Tensor {
     /// False only for the result of an operation that failed inside ``catchingTensorErrors(_:)``.
     public var isDefined: Bool { apus_tensor_is_defined(pointer) }
 
+    /// Whether both are one: not equal, but the same array.
+    public func isIdentical(to other: Tensor) -> Bool { handle === other.handle }
+
     /// Number of dimensions; 0 for a scalar.
     public var rank: Int { Int(apus_tensor_rank(pointer)) }
 

@@ -22,9 +22,35 @@ import Testing
             let message = refusal(lora, set: ["peft_init_lora_weights=\(word)"])
             #expect(message.contains("'peft_init_lora_weights' must be one of"))
         }
-        #expect(refusal(lora, set: ["peft_init_lora_weights=eva"]).contains("need data"))
         let both = ["peft_init_lora_weights=pissa", "peft.loftq_config.loftq_bits=4"]
         #expect(refusal(lora, set: both).contains("a beginning of its own"))
+    }
+
+    @Test func beginningsByData() throws {
+        let eva = try adapter("peft_init_lora_weights=eva", "peft.eva_config.rho=1.5")
+        #expect(eva.initialization == .eva && eva.peft.eva.rho == 1.5)
+        let corda = try adapter(
+            "peft_init_lora_weights=corda", "peft.corda_config.corda_method=kpm")
+        #expect(corda.initialization == .corda && corda.peft.corda.method == .kpm)
+        let loraGA = try adapter(
+            "peft_init_lora_weights=lora_ga", "peft.lora_ga_config.scale=gd_scale",
+            "peft_init_steps=3")
+        #expect(loraGA.initialization == .loraGA && loraGA.peft.loraGA.scale == .descent)
+        #expect(loraGA.beginningSteps == 3)
+        for (set, reason) in [
+            (["peft.eva_config.rho=2.5"], "'eva_config' without 'peft_init_lora_weights: eva'"),
+            (["peft_init_steps=3"], "looks at no data"),
+            (["peft_init_lora_weights=eva", "lora_model_dir=x"], "has begun already"),
+            (["peft_init_lora_weights=corda", "load_in_8bit=true"], "held in few bits"),
+            (["peft_init_lora_weights=lora_ga", "adapter=qlora"], "held in few bits"),
+            (["peft_init_lora_weights=eva", "lora_target_parameters=[x]"], "does not go with"),
+            (["peft_init_lora_weights=eva", "peft.eva_config.tau=2"], "a number from 0 to 1"),
+            (["peft_init_lora_weights=eva", "peft.eva_config.rho=0.5"], "a number of at least 1"),
+            (["peft.lora_ga_config.gamma=2"], "gamma"),
+        ] {
+            let message = refusal(lora, set: set)
+            #expect(message.contains(reason), "\(message)")
+        }
     }
 
     @Test func rowsOfTables() throws {

@@ -364,9 +364,6 @@ private func fileName(_ parameter: String, _ names: some Collection<String>) -> 
             beyond.tokenRows = [rows]
             #expect(throws: AdapterError.self) { try AdaptedModel(base(), beyond) }
         }
-        var byData = configuration()
-        byData.initialization = .byData("eva")
-        #expect(throws: AdapterError.self) { try AdaptedModel(base(), byData) }
         var odd = configuration()
         (odd.rank, odd.initialization) = (3, .orthogonal)
         #expect(throws: AdapterError.self) { try AdaptedModel(base(), odd) }

@@ -73,7 +73,9 @@ extension SourceFile {
         lines.compactMap { line in
             let words = line.split(separator: " ")
             guard let place = words.firstIndex(of: "import"), place <= 2, place + 1 < words.count,
-                words[..<place].allSatisfy({ ["public", "internal", "@testable"].contains($0) })
+                words[..<place].allSatisfy({
+                    ["public", "package", "internal", "@testable"].contains($0)
+                })
             else { return nil }
             return String(words[place + 1])
         }

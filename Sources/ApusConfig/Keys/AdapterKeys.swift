@@ -57,8 +57,11 @@ extension RecipeKeys {
             "peft_layer_replication", \.adapter.layerReplication, .list(of: .layerRange),
             "Layers that stand after one another: [[0, 12], [8, 16]] uses some twice."),
         Key(
-            "peft_init_lora_weights", \.adapter.initialization, .choice(notYet: beginningsToCome),
+            "peft_init_lora_weights", \.adapter.initialization, .choice(),
             "How the matrices begin; pissa_niter_N takes any N."),
+        Key(
+            "peft_init_steps", \.adapter.beginningSteps, .optional(.atLeast(1)),
+            "How many steps' data eva (usually at most 64), corda (32) and lora_ga (8) see."),
         Key(
             "peft", \.adapter.peft, .table(peft, standard: PEFTSettings()),
             "More about how the matrices begin."),
@@ -76,15 +79,19 @@ extension RecipeKeys {
             "LoRA+: the learning rate of the matrices beside an embedding."),
     ]
 
-    private static let beginningsToCome = Dictionary(
-        uniqueKeysWithValues: ["eva", "corda", "lora_ga"].map {
-            ($0, "such beginnings need data")
-        })
-
     private static let peft: [Key<PEFTSettings>] = [
         Key(
             "loftq_config", \.loftQ, .table(loftQ, standard: LoftQSettings()),
-            "Quantize the weights, and let the matrices begin as what that loses.")
+            "Quantize the weights, and let the matrices begin as what that loses."),
+        Key(
+            "eva_config", \.eva, .table(eva, standard: EVASettings()),
+            "Details of eva, which begins along the inputs of the layers."),
+        Key(
+            "corda_config", \.corda, .table(corda, standard: CorDASettings()),
+            "Details of corda, which begins by the weights and their inputs."),
+        Key(
+            "lora_ga_config", \.loraGA, .table(loraGA, standard: LoRAGASettings()),
+            "Details of lora_ga, which begins along the gradients of the weights."),
     ]
 
     private static let loftQ: [Key<LoftQSettings>] = [

@@ -31,6 +31,7 @@ extension ResolvedRecipe {
                 "peft_init_lora_weights", "'loftq_config' is a beginning of its own",
                 "remove 'peft_init_lora_weights' or 'loftq_config'")
         }
+        problems += beginningConflicts()
         guard adapter.modelDirectory == nil else { return problems }
         if adapter.rank == nil {
             report("lora_r", "'lora_r' is missing", "8 to 64 are usual; lora_alpha twice as much")
@@ -42,6 +43,49 @@ extension ResolvedRecipe {
             report(
                 "lora_target_linear",
                 "'lora_target_linear' and 'lora_target_modules' exclude each other", "remove one")
+        }
+        return problems
+    }
+
+    /// Of beginnings by data.
+    private func beginningConflicts() -> [Problem] {
+        let adapter = recipe.adapter
+        let word = adapter.initialization.rawValue
+        let begin = "peft_init_lora_weights"
+        var problems: [Problem] = []
+        func report(_ path: String, _ message: String, _ hint: String) {
+            problems.append(Problem(origin(of: path), path: path, message, hint: hint))
+        }
+        let tables: [(AdapterInitialization, String, Bool)] = [
+            (.eva, "eva_config", adapter.peft.eva != EVASettings()),
+            (.corda, "corda_config", adapter.peft.corda != CorDASettings()),
+            (.loraGA, "lora_ga_config", adapter.peft.loraGA != LoRAGASettings()),
+        ]
+        for (beginning, name, isSet) in tables where isSet && adapter.initialization != beginning {
+            report(
+                "peft.\(name)", "'\(name)' without '\(begin): \(beginning.rawValue)'",
+                "add that, or remove '\(name)'")
+        }
+        let isByData = tables.contains { $0.0 == adapter.initialization }
+        if adapter.beginningSteps != nil, !isByData {
+            report(
+                "peft_init_steps", "'\(begin): \(word)' looks at no data",
+                "remove 'peft_init_steps', or begin by eva, corda or lora_ga")
+        }
+        guard isByData else { return problems }
+        if adapter.modelDirectory != nil {
+            report(
+                begin, "the adapter of 'lora_model_dir' has begun already",
+                "remove '\(begin)' or 'lora_model_dir'")
+        }
+        if adapter.initialization != .eva, adapter.loadIn4Bit || adapter.loadIn8Bit {
+            report(
+                begin, "'\(word)' takes the matrices out of weights that are held in few bits",
+                "begin by eva, pissa or loftq, or say 'adapter: lora' without 'load_in_...'")
+        }
+        if !adapter.targetParameters.isEmpty {
+            report(
+                begin, "'\(word)' does not go with 'lora_target_parameters'", "remove one of both")
         }
         return problems
     }

@@ -28,6 +28,8 @@ public struct AdapterSettings: Sendable, Hashable {
     public var layersToTransform: [Int] = []
     public var initialization = AdapterInitialization.standard
     public var peft = PEFTSettings()
+    /// How many steps' data a beginning by data looks at; nil: what is usual for it.
+    public var beginningSteps: Int?
     public var trainedRows = TrainedTokenRows.tokens([])
     /// Embedding and head stay one.
     public var tiesWeights = false
@@ -52,12 +54,13 @@ public enum AdapterBiases: String, Sendable, Hashable, CaseIterable {
 
 /// How an adapter begins.
 public enum AdapterInitialization: RawRepresentable, Sendable, Hashable, CaseIterable {
-    case standard, random, gaussian, orthogonal, pissa, olora, loftq, mica
+    case standard, random, gaussian, orthogonal, pissa, olora, loftq, mica, eva, corda, loraGA
     /// PiSSA by so many iterations on a subspace.
     case fastPissa(iterations: Int)
 
     private static let plain: [Self] = [
-        .standard, .random, .gaussian, .orthogonal, .pissa, .olora, .loftq, .mica,
+        .standard, .random, .gaussian, .orthogonal, .pissa, .olora, .loftq, .mica, .eva, .corda,
+        .loraGA,
     ]
     private static let fast = "pissa_niter_"
 
@@ -86,6 +89,9 @@ public enum AdapterInitialization: RawRepresentable, Sendable, Hashable, CaseIte
         case .olora: "olora"
         case .loftq: "loftq"
         case .mica: "mica"
+        case .eva: "eva"
+        case .corda: "corda"
+        case .loraGA: "lora_ga"
         case .fastPissa(let iterations): "\(Self.fast)\(iterations)"
         }
     }
@@ -108,6 +114,9 @@ public enum LoftQBits: String, Sendable, Hashable, CaseIterable {
 /// `peft`: what axolotl hands to PEFT as it is.
 public struct PEFTSettings: Sendable, Hashable {
     public var loftQ = LoftQSettings()
+    public var eva = EVASettings()
+    public var corda = CorDASettings()
+    public var loraGA = LoRAGASettings()
 
     public init() {}
 }

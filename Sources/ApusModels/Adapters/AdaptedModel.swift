@@ -8,20 +8,28 @@ public struct AdaptedModel {
     public let weights: AdaptedWeights
     /// Names among the targets that no layer has.
     public let unmatchedNames: [String]
+    // Of which the same is made again, when data has begun it.
+    let original: PretrainedModel
+    let quantization: WeightQuantization?
+    let seed: UInt64
 
     /// Declares the model; memory comes later.
     ///
     /// - adapter: values to go on from; nil: new ones by `seed`
+    /// - start: new values that data gave, with their configuration
     /// - quantization: how frozen weights of linear layers are held; nil: as they are
     ///
     /// Throws ``AdapterError`` for a configuration that does not fit the model.
     public init(
         _ base: PretrainedModel, _ configuration: LoRAConfiguration,
-        adapter: AdapterFolder? = nil, quantization: WeightQuantization? = nil, seed: UInt64 = 0
+        adapter: AdapterFolder? = nil, start: AdapterStart? = nil,
+        quantization: WeightQuantization? = nil, seed: UInt64 = 0
     ) throws {
+        (original, self.quantization, self.seed) = (base, quantization, seed)
         let modelType = base.configuration["model_type"]?.stringValue ?? ""
         let plan = try LoRAPlan(
-            configuration, modelType: modelType, quantization: quantization, isTied: base.isTied)
+            configuration, modelType: modelType, quantization: quantization, isTied: base.isTied,
+            isNew: adapter == nil)
         // A copy of the embedding or the head of its own is trained: they are one no longer.
         let shared = LoRAPlan.tokenEmbeddings + LoRAPlan.heads
         let splits = shared.contains { name in
@@ -32,24 +40,37 @@ public struct AdaptedModel {
         model = base.family.makeModel(in: store)
         unmatchedNames = try plan.check()
         try Self.check(configuration, plan, model, isNew: adapter == nil)
-        weights = AdaptedWeights(base, plan, adapter: adapter, store: store, seed: seed)
+        weights = AdaptedWeights(
+            base, plan, adapter: adapter, start: start, store: store, seed: seed)
     }
+
+    /// Whether the model has to see data before it has its adapter (`begun`).
+    public var beginsByData: Bool { weights.plan.beginsByData }
 
     fileprivate static func check(
         _ configuration: LoRAConfiguration, _ plan: LoRAPlan, _ model: any LanguageModel,
         isNew: Bool
     ) throws(AdapterError) {
-        if isNew, case .byData(let word) = configuration.initialization {
+        let word = configuration.initialization.word
+        if !isNew, configuration.initialization == .corda {
             throw AdapterError(
-                summary: "'\(word)' needs data to begin with, which Apus does not give it",
-                remedy: "begin with PEFT and go on from its folder, or choose another beginning")
+                summary: "'corda' has changed the frozen weights by data that an adapter folder "
+                    + "does not hold",
+                remedy: "let PEFT convert it (path_initial_model_for_weight_conversion)")
         }
-        if configuration.initialization.changesWeight,
+        if plan.beginsByData, plan.changesWeights, plan.isQuantized {
+            throw AdapterError(
+                summary: "'\(word)' takes its factors out of the frozen weights, which are held in "
+                    + "few bits",
+                likelyCause: "what the bits lose of the rest is in no adapter folder",
+                remedy: "choose 'eva', 'pissa' or 'loftq', or hold the weights as they are")
+        }
+        if plan.changesWeights,
             let head = plan.adapted.first(where: { $0.kind == .outputHead })?.path,
             model.store["\(head).weight"] == nil
         {
             throw AdapterError(
-                summary: "'\(configuration.initialization.word)' changes the weight of \(head), "
+                summary: "'\(word)' changes the weight of \(head), "
                     + "which is the embedding's",
                 remedy: "leave the head out")
         }
@@ -107,7 +128,13 @@ public struct AdaptedClassifier {
         configuration.modulesToSave += heads
         let plan = try LoRAPlan(
             configuration, modelType: base.configuration["model_type"]?.stringValue ?? "",
-            quantization: quantization)
+            quantization: quantization, isNew: adapter == nil)
+        if plan.beginsByData {
+            throw AdapterError(
+                summary: "'\(configuration.initialization.word)' needs data, which classifiers are "
+                    + "not shown",
+                remedy: "choose another beginning")
+        }
         let base = try base.replicated(configuration.layerRanges)
         let store = ParameterStore(adaptation: plan)
         classifier = try SequenceClassifier(

@@ -8,7 +8,9 @@ public final class AdaptedWeights: WeightSource {
     public let base: PretrainedModel
     public let plan: LoRAPlan
     private let adapter: AdapterFolder?
+    private let start: AdapterStart?
     private let store: ParameterStore
+    let frozen: FrozenWeights
     private let seed: UInt64
     private let layers: [String: (kind: LayerKind, options: LowRankOptions)]
     /// Of the layer that was asked for last: its parameters are read one after another.
@@ -16,14 +18,17 @@ public final class AdaptedWeights: WeightSource {
 
     /// - store: the parameters, declared with the plan as their adaptation
     /// - adapter: where training goes on from, or what is applied; nil: new factors by `seed`
+    /// - start: new factors that data gave
     public init(
         _ base: PretrainedModel, _ plan: LoRAPlan, adapter: AdapterFolder? = nil,
-        store: ParameterStore, seed: UInt64 = 0
+        start: AdapterStart? = nil, store: ParameterStore, seed: UInt64 = 0
     ) {
         self.base = base
         self.plan = plan
         self.adapter = adapter
+        self.start = start
         self.store = store
+        frozen = FrozenWeights(base: base, store: store)
         self.seed = seed
         layers = Dictionary(
             uniqueKeysWithValues: plan.adapted.map { ($0.path, ($0.kind, $0.options)) })
@@ -31,6 +36,12 @@ public final class AdaptedWeights: WeightSource {
 
     public func check(_ specs: [ParameterSpec]) throws(FileError) -> [String] {
         try adapter?.check(specs.filter(Self.isStored), copies: plan.tiedCopies.map(\.name))
+        if plan.beginsByData, start == nil {
+            throw FileError(
+                base.path, "is to begin an adapter by "
+                    + "'\(plan.configuration.initialization.word)', which needs data",
+                remedy: "show it some (AdaptedModel.begun), or choose another beginning")
+        }
         return try base.check(specs.filter { !Self.isAdded($0.name) })
     }
 
@@ -58,6 +69,9 @@ public final class AdaptedWeights: WeightSource {
         spec.isTrainable || isAdded(spec.name)
     }
 
+    /// Factors that are kept as they began.
+    static let (startDown, startUp) = ("lora_start_A", "lora_start_B")
+
     static let rowsSuffix = ".token_adapter.trainable_tokens_delta"
 
     // MARK: New values
@@ -73,24 +87,29 @@ public final class AdaptedWeights: WeightSource {
         }
         guard name.hasSuffix(".weight") else { return nil }
         let path = String(name.dropLast(".weight".count))
-        guard let layer = layers[path], changesWeight(layer.kind) else { return nil }
+        guard let layer = layers[path], changesWeight(layer.kind), !isInCheckpoint else {
+            return nil
+        }
         // An adapter that was begun so was trained beside what its first factors left.
         let weight = try beginning(path).weight
         return weight.map { layer.kind == .transposedLinear ? $0.transposed : $0 }
     }
 
     private func changesWeight(_ kind: LayerKind) -> Bool {
-        kind != .embedding && plan.configuration.initialization.changesWeight
+        kind != .embedding && plan.changesWeights
     }
+
+    /// Whether what an adapter by data began with is read afterwards.
+    private var isInCheckpoint: Bool { start.map { $0.factors == nil } ?? false }
 
     private func factor(_ spec: ParameterSpec, of path: String) throws(FileError) -> Tensor {
         if spec.name.hasSuffix("lora_magnitude_vector") { return try magnitude(path) }
-        guard layers[path]?.options.initialization == .fromWeight,
+        guard layers[path]?.options.initialization == .fromWeight, !isInCheckpoint,
             !spec.name.hasSuffix(".bias")
         else { return random(spec.name) }
         let beginning = try beginning(path)
-        return spec.name.contains(".lora_A.") || spec.name.hasSuffix("lora_embedding_A")
-            ? beginning.down : beginning.up
+        let downs = [".lora_A.", ".\(Self.startDown).", ".lora_embedding_A"]
+        return downs.contains { spec.name.contains($0) } ? beginning.down : beginning.up
     }
 
     private func random(_ name: String) -> Tensor {
@@ -110,7 +129,7 @@ public final class AdaptedWeights: WeightSource {
             let target = UnsafeMutableRawBufferPointer(
                 rebasing: memory[place * size..<(place + 1) * size])
             try base.read(
-                frozenSpec(path), elements: row * width..<(row + 1) * width, as: .float32,
+                frozen.spec(path), elements: row * width..<(row + 1) * width, as: .float32,
                 into: target)
         }
         return values
@@ -121,7 +140,11 @@ public final class AdaptedWeights: WeightSource {
         guard let layer = layers[path] else { preconditionFailure("no layer \(path)") }
         let beginning = try beginning(path)
         var weight: Tensor
-        if let changed = beginning.weight { weight = changed } else { weight = try frozen(path) }
+        if let changed = beginning.weight {
+            weight = changed
+        } else {
+            weight = try frozen.weight(path, layer.kind)
+        }
         if let format = store["\(path).weight"]?.quantized?.format {
             weight = weight.held(in: format, isTransposed: layer.kind == .transposedLinear)
         }
@@ -131,11 +154,17 @@ public final class AdaptedWeights: WeightSource {
     private func beginning(_ path: String) throws(FileError) -> LayerBeginning {
         if let recent, recent.path == path { return recent.beginning }
         guard let layer = layers[path] else { preconditionFailure("no layer \(path)") }
-        let beginning: LayerBeginning
-        if layer.options.initialization == .fromWeight {
+        var beginning: LayerBeginning
+        if let given = start?.factors?[path] {
+            beginning = given
+            if changesWeight(layer.kind) {
+                beginning.weight =
+                    try frozen.weight(path, layer.kind) - given.delta(layer.options)
+            }
+        } else if layer.options.initialization == .fromWeight, !isInCheckpoint {
             beginning = LayerBeginning(
-                plan.configuration, try frozen(path), layer.kind, layer.options, name: path,
-                seed: seed)
+                plan.configuration, try frozen.weight(path, layer.kind), layer.kind,
+                layer.options, name: path, seed: seed)
         } else if layer.kind == .embedding {
             beginning = LayerBeginning(
                 down: random("\(path).lora_embedding_A"), up: random("\(path).lora_embedding_B"))
@@ -145,25 +174,5 @@ public final class AdaptedWeights: WeightSource {
         }
         recent = (path, beginning)
         return beginning
-    }
-
-    // MARK: Base weights
-
-    /// The weight of the file, `[outputs, inputs]` in fp32.
-    private func frozen(_ path: String) throws(FileError) -> Tensor {
-        let weight = try base.tensor(frozenSpec(path))
-        let kind = layers[path]?.kind
-        let isTransposed = kind == .transposedLinear || kind == .embedding
-        return isTransposed ? weight.transposed.contiguous() : weight
-    }
-
-    /// Of a head that is the embedding, where it would stand.
-    private func frozenSpec(_ path: String) -> ParameterSpec {
-        if let own = store["\(path).weight"] { return own.spec }
-        guard let embedding = store.parameters.first(where: \.spec.isTable)?.spec else {
-            preconditionFailure("no weight at \(path)")
-        }
-        return ParameterSpec(
-            name: "\(path).weight", shape: embedding.shape, unit: embedding.unit, decays: true)
     }
 }

@@ -73,10 +73,14 @@ public struct AdapterSaver {
     /// Layers that hide their own parameters.
     private let adaptedLayers: Set<String>
     private let copies: [LoRAPlan.TiedCopy]
+    /// The weights of the base have lost what the factors began with.
+    private let givesBackStart: Bool
 
     /// - baseModel: where the frozen weights are, for those who load the adapter
     public init(_ plan: LoRAPlan, baseModel: String) {
-        var configuration = plan.configuration
+        givesBackStart = plan.beginsByData && plan.changesWeights
+        var configuration =
+            givesBackStart ? plan.configuration.givingBackStart(plan) : plan.configuration
         configuration.baseModel = baseModel
         // Told in full, so that every reader adapts the same layers.
         configuration.targets = plan.storedTargets
@@ -94,6 +98,21 @@ public struct AdapterSaver {
     /// Begins a folder whose parameters are written one by one, in any order.
     public func begin(
         _ specs: [ParameterSpec], to folder: String
+    ) throws(FileError) -> ParameterWriter {
+        guard givesBackStart else { return try open(specs, in: folder) }
+        let joined = StartReturn.specs(specs)
+        let writer = try open(joined, in: folder)
+        let start = StartReturn()
+        return ParameterWriter { name, value throws(FileError) in
+            guard let (name, value) = start.take(name, value) else { return }
+            try writer.write(name, value)
+        } complete: { () throws(FileError) in
+            try writer.finish()
+        }
+    }
+
+    private func open(
+        _ specs: [ParameterSpec], in folder: String
     ) throws(FileError) -> ParameterWriter {
         try FilePaths.createFolder(folder)
         let twice = copies.flatMap { copy in

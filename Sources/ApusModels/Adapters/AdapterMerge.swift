@@ -53,7 +53,7 @@ public struct AdapterMerge {
             (c.usesDoRA, "DoRA"), (!plan.savedParameters.isEmpty, "modules_to_save"),
             (c.biases != .none, "trained biases"), (!c.tokenRows.isEmpty, "trained rows"),
             (!c.layerRanges.isEmpty, "layers that stand there several times"),
-            (c.initialization.changesWeight, "a beginning that changed the weights"),
+            (plan.changesWeights, "a beginning that changed the weights"),
         ]
         return reasons.first(where: \.0)?.1
     }

@@ -46,8 +46,8 @@ struct LayerBeginning {
                 up: left.slice(1, left.size(1) - rank..<left.size(1)))
         case .orthogonal:
             self.init(orthogonal: weight.shape, rank: rank, name: name, seed: seed)
-        case .standard, .random, .gaussian, .byData:
-            preconditionFailure("\(configuration.initialization) reads no weight")
+        case .standard, .random, .gaussian, .eva, .corda, .loraGA:
+            preconditionFailure("\(configuration.initialization) is not made of the weight alone")
         }
     }
 
@@ -93,30 +93,14 @@ struct LayerBeginning {
     }
 }
 
-private func normal(_ shape: [Int], _ name: String, seed: UInt64) -> Tensor {
+/// Drawn by a name and a seed: the same on every rank.
+func normal(_ shape: [Int], _ name: String, seed: UInt64) -> Tensor {
     let values = Tensor.empty(shape)
     Initializer.normal(standardDeviation: 1).fill(values, name: name, seed: seed)
     return values
 }
 
 extension Tensor {
-    /// The leading singular values of `[n, m]` and their vectors, about: as many as there are
-    /// `directions` `[m, count]` to begin with.
-    ///
-    /// Source: Halko, Martinsson, Tropp: "Finding structure with randomness" (2011), algorithms 4.4
-    /// and 5.1.
-    fileprivate func leadingSVD(
-        _ directions: Tensor, iterations: Int
-    ) -> (u: Tensor, s: Tensor, vt: Tensor) {
-        var basis = matmul(directions).qr().q
-        for _ in 0..<iterations {
-            let other = transposed.matmul(basis).qr().q
-            basis = matmul(other).qr().q
-        }
-        let (u, s, vt) = basis.transposed.matmul(self).svd()
-        return (basis.matmul(u), s, vt)
-    }
-
     /// What is left of a weight `[outputs, inputs]` in few bits.
     ///
     /// - isTransposed: files, and blocks, go along the outputs

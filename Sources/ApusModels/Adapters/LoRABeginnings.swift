@@ -5,7 +5,7 @@ extension LoRAConfiguration.Initialization {
     private static let plain: [(word: String, value: Self)] = [
         ("true", .standard), ("false", .random), ("gaussian", .gaussian),
         ("orthogonal", .orthogonal), ("pissa", .pissa), ("olora", .olora), ("loftq", .loftQ),
-        ("mica", .mica), ("eva", .byData("eva")), ("lora_ga", .byData("lora_ga")),
+        ("mica", .mica), ("eva", .eva), ("corda", .corda), ("lora_ga", .loraGA),
     ]
     private static let fastPissa = "pissa_niter_"
 
@@ -32,21 +32,24 @@ extension LoRAConfiguration.Initialization {
         return word
     }
 
-    /// Whether factors are made of the weight, instead of being drawn.
-    var readsWeight: Bool {
+    /// Whether factors are made of the weight or of data, instead of being drawn.
+    var isComputed: Bool {
         switch self {
-        case .standard, .random, .gaussian, .byData: false
-        case .orthogonal, .pissa, .fastPissa, .olora, .loftQ, .mica: true
+        case .standard, .random, .gaussian: false
+        case .orthogonal, .pissa, .fastPissa, .olora, .loftQ, .mica, .eva, .corda, .loraGA: true
         }
     }
 
     /// Whether the frozen weight is no longer the file's.
     var changesWeight: Bool {
         switch self {
-        case .pissa, .fastPissa, .olora, .loftQ: true
-        case .standard, .random, .gaussian, .orthogonal, .mica, .byData: false
+        case .pissa, .fastPissa, .olora, .loftQ, .corda, .loraGA: true
+        case .standard, .random, .gaussian, .orthogonal, .mica, .eva: false
         }
     }
+
+    /// Whether the model has to see data before it has an adapter.
+    public var needsData: Bool { [.eva, .corda, .loraGA].contains(self) }
 
     init(_ reader: ConfigurationReader) throws(FileError) {
         guard let value = reader.value("init_lora_weights") else {
@@ -68,6 +71,18 @@ extension LoRAConfiguration.Initialization {
         case .random: false
         default: .string(word)
         }
+    }
+}
+
+extension LoRAConfiguration {
+    /// What ``Initialization/loftQ`` does.
+    public struct LoftQ: Sendable, Hashable {
+        /// 4 (NF4) or 8.
+        public var bits = 4
+        /// How often weight and factors are fitted to each other.
+        public var iterations = 1
+
+        public init() {}
     }
 }
 

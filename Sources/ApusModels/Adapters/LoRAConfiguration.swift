@@ -38,18 +38,8 @@ public struct LoRAConfiguration: Sendable, Hashable {
         case loftQ
         /// The first factor zero, the second the smallest left singular vectors, which stay.
         case mica
-        /// By data (`eva`, `lora_ga`): for adapters that were trained elsewhere.
-        case byData(String)
-    }
-
-    /// What ``Initialization/loftQ`` does.
-    public struct LoftQ: Sendable, Hashable {
-        /// 4 (NF4) or 8.
-        public var bits = 4
-        /// How often weight and factors are fitted to each other.
-        public var iterations = 1
-
-        public init() {}
+        /// By data: ``EVA``, ``CorDA``, ``LoRAGA``.
+        case eva, corda, loraGA
     }
 
     /// Rows of a table that are trained while the others are not.
@@ -94,6 +84,9 @@ public struct LoRAConfiguration: Sendable, Hashable {
     public var modulesToSave: [String] = []
     public var initialization = Initialization.standard
     public var loftQ = LoftQ()
+    public var eva = EVA()
+    public var corda = CorDA()
+    public var loraGA = LoRAGA()
     public var tokenRows: [TokenRows] = []
     /// Where the head is the embedding, what is trained of one is trained of the other.
     public var tiesWeights = false
@@ -141,6 +134,9 @@ extension LoRAConfiguration {
         modulesToSave = try reader.strings("modules_to_save") ?? []
         initialization = try Initialization(reader)
         loftQ = try LoftQ(reader)
+        eva = try EVA(reader)
+        corda = try CorDA(reader)
+        loraGA = try LoRAGA(reader)
         tokenRows = try reader.tokenRows("trainable_token_indices")
         tiesWeights = try reader.bool("ensure_weight_tying", default: false)
         layers = try reader.integers("layers_to_transform")
@@ -188,7 +184,7 @@ extension LoRAConfiguration {
         }
         var members: [String: JSON] = Self.constant
         members["r"] = .integer(rank)
-        members["lora_alpha"] = number(alpha)
+        members["lora_alpha"] = .wholeNumber(alpha)
         members["use_rslora"] = .bool(isRankStabilized)
         members["lora_dropout"] = .number(dropout)
         members["target_modules"] = targets?.json ?? .null
@@ -200,13 +196,19 @@ extension LoRAConfiguration {
         members["bias"] = .string(biases.rawValue)
         members["modules_to_save"] = list(modulesToSave)
         members["init_lora_weights"] = initialization.json
-        if initialization == .loftQ { members["loftq_config"] = loftQ.json }
+        switch initialization {
+        case .loftQ: members["loftq_config"] = loftQ.json
+        case .eva: members["eva_config"] = eva.json
+        case .corda: members["corda_config"] = corda.json
+        case .loraGA: members["lora_ga_config"] = loraGA.json
+        default: break
+        }
         members["trainable_token_indices"] = tokenRows.json
         members["ensure_weight_tying"] = .bool(tiesWeights)
         members["layers_to_transform"] = layers.map { .array($0.map { .integer($0) }) } ?? .null
         members["layers_pattern"] = list(layerNames)
         members["rank_pattern"] = pairs(ranks) { .integer($0) }
-        members["alpha_pattern"] = pairs(alphas, number)
+        members["alpha_pattern"] = pairs(alphas, JSON.wholeNumber)
         members["use_dora"] = .bool(usesDoRA)
         members["lora_bias"] = .bool(hasBias)
         members["task_type"] = taskType.map { .string($0) } ?? .null
@@ -225,15 +227,17 @@ extension LoRAConfiguration {
         "arrow_config": .null,
     ]
 
-    /// A whole number without a point, as Python would have it.
-    private func number(_ value: Double) -> JSON {
-        Int(exactly: value).map { .integer($0) } ?? .number(value)
-    }
-
     private func pairs<Value>(_ overrides: [Override<Value>], _ json: (Value) -> JSON) -> JSON {
         var object = JSONObject()
         for override in overrides { object[override.pattern] = json(override.value) }
         return .object(object)
+    }
+}
+
+extension JSON {
+    /// A whole number without a point, as Python would have it.
+    static func wholeNumber(_ value: Double) -> JSON {
+        Int(exactly: value).map { .integer($0) } ?? .number(value)
     }
 }
 

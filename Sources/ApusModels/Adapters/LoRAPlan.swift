@@ -8,7 +8,10 @@ public import ApusNN
 public final class LoRAPlan: LayerAdaptation {
     public let configuration: LoRAConfiguration
     public let tiesUpdates: Bool
+    /// Whether data gives the first factors: those of an adapter that is read are there.
+    let beginsByData: Bool
     private let quantization: WeightQuantization?
+    var isQuantized: Bool { quantization != nil }
     private let modules: LoRAConfiguration.Modules
     private let targets: LayerMatcher
     private let excluded: LayerMatcher?
@@ -33,13 +36,15 @@ public final class LoRAPlan: LayerAdaptation {
     /// - modelType: of config.json, for a configuration without targets
     /// - quantization: how frozen weights of linear layers are held; nil: as they are
     /// - isTied: the model's head is its embedding
+    /// - isNew: the adapter is not read from a folder
     ///
     /// Throws for patterns that are no regular expressions, and where nothing tells the targets.
     public init(
         _ configuration: LoRAConfiguration, modelType: String,
-        quantization: WeightQuantization? = nil, isTied: Bool = false
+        quantization: WeightQuantization? = nil, isTied: Bool = false, isNew: Bool = true
     ) throws(AdapterError) {
         self.configuration = configuration
+        beginsByData = isNew && configuration.initialization.needsData
         tiesUpdates = isTied && configuration.tiesWeights
         let usual = Self.usualTargets(modelType)
         let none = configuration.parameters.isEmpty ? nil : LoRAConfiguration.Modules.named([])
@@ -89,13 +94,14 @@ public final class LoRAPlan: LayerAdaptation {
         options.trainsUp = configuration.initialization != .mica
         options.initialization =
             switch configuration.initialization {
-            case .standard, .byData: .identity
+            case .standard: .identity
             case .gaussian: .gaussian
             case .random: .random
             case .mica: .fromWeight
-            case .orthogonal, .pissa, .fastPissa, .olora, .loftQ:
+            case .orthogonal, .pissa, .fastPissa, .olora, .loftQ, .eva, .corda, .loraGA:
                 kind == .embedding ? .identity : .fromWeight
             }
+        options.keepsStart = beginsByData && changesWeights && kind != .embedding
         adapted.append((path, kind, options))
         return options
     }
@@ -114,12 +120,21 @@ public final class LoRAPlan: LayerAdaptation {
         return options
     }
 
+    /// Whether frozen weights have lost what the first factors are.
+    var changesWeights: Bool {
+        let initialization = configuration.initialization
+        return initialization.changesWeight && (beginsByData || !initialization.needsData)
+    }
+
     /// Rank and scale of what is at a path.
     private func options(_ path: String) -> LowRankOptions {
         let rank = ranks.first { $0.pattern.matches(path) }?.value ?? configuration.rank
-        let alpha = alphas.first { $0.pattern.matches(path) }?.value ?? configuration.alpha
         let divisor = configuration.isRankStabilized ? Double(rank).squareRoot() : Double(rank)
-        return LowRankOptions(rank: rank, scale: alpha / divisor)
+        return LowRankOptions(rank: rank, scale: alpha(path) / divisor)
+    }
+
+    package func alpha(_ path: String) -> Double {
+        alphas.first { $0.pattern.matches(path) }?.value ?? configuration.alpha
     }
 
     /// All linear layers but routers, which are small and decide much.
@@ -227,6 +242,11 @@ public final class LoRAPlan: LayerAdaptation {
             if options.isWeightDecomposed, options.hasBias {
                 throw AdapterError(summary: "lora_bias does not go with DoRA")
             }
+            if beginsByData, options.hasBias {
+                throw AdapterError(
+                    summary: "lora_bias does not go with "
+                        + "init_lora_weights: \(configuration.initialization.word)")
+            }
             if trainedRows(ofTable: path) != nil {
                 throw AdapterError(
                     summary: "\(path) has rows that are trained alone, and gets an update too",
@@ -247,9 +267,10 @@ public final class LoRAPlan: LayerAdaptation {
     private func checkExperts() throws(AdapterError) {
         guard !experts.isEmpty else { return }
         let c = configuration
+        let isComputed = c.initialization.needsData ? beginsByData : c.initialization.isComputed
         let others = [
             (c.dropout > 0, "lora_dropout"), (c.usesDoRA, "use_dora"), (c.hasBias, "lora_bias"),
-            (c.initialization.readsWeight, "init_lora_weights: \(c.initialization.word)"),
+            (isComputed, "init_lora_weights: \(c.initialization.word)"),
         ]
         if let other = others.first(where: \.0)?.1 {
             throw AdapterError(

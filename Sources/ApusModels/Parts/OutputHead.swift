@@ -11,6 +11,7 @@ struct OutputHead {
     let units: [Unit]
     private let update: LowRankUpdate?
     private let rows: TokenRows?
+    private let watcher: ((Tensor) -> Void)?
 
     /// - isTied: the weight is the embedding's
     /// - scope: where a weight of its own, and an adapter, are declared
@@ -23,6 +24,7 @@ struct OutputHead {
             sharesUpdate
             ? embedding.update?.ofTiedHead
             : LowRankUpdate(shape[1], shape[0], kind: .outputHead, in: scope)
+        watcher = sharesUpdate ? nil : scope.watcher(kind: .outputHead)
         let indices = adaptation?.trainedRows(ofTable: scope.path)
         let sharesRows = isTied && (indices == nil || indices == embedding.rows?.indices)
         rows = sharesRows ? embedding.rows : TokenRows(width: shape[1], in: scope)
@@ -35,11 +37,12 @@ struct OutputHead {
     init(_ embedding: Embedding) {
         weight = embedding.weight
         units = [embedding.unit]
-        (update, rows) = (nil, nil)
+        (update, rows, watcher) = (nil, nil, nil)
     }
 
     /// See ``LanguageModel/headOperands(_:)``.
     func operands(_ hidden: Tensor) -> (hidden: Tensor, weight: Tensor) {
+        watcher?(hidden)
         let table = rows?.written(into: weight.value) ?? weight.value
         return update?.joined(hidden, table) ?? (hidden, table)
     }

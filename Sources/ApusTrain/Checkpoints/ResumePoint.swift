@@ -4,6 +4,7 @@ internal import ApusComm
 internal import ApusConfig
 internal import ApusData
 internal import ApusFormats
+internal import ApusModels
 
 /// The checkpoint that a run goes on from.
 struct ResumePoint {
@@ -49,6 +50,20 @@ struct ResumePoint {
             }
             return newest
         }
+    }
+
+    /// How an adapter began that data has begun.
+    func adapterStart() throws -> AdapterStart {
+        let name = AdapterFolder.configurationName
+        guard let text = try checkpoint.document(name) else {
+            throw FileError(
+                checkpoint.path, "does not say how data began the adapter: it has no \(name)",
+                likelyCause: "another peft_init_lora_weights when the run began",
+                remedy: "restore the recipe, or begin anew (resume: none)")
+        }
+        let path = FilePaths.join(checkpoint.path, name)
+        return try AdapterStart(
+            inCheckpoint: LoRAConfiguration(json: JSON.parse(text), path: path))
     }
 
     /// The newest that was there is of another program, which keeps no place in the data.

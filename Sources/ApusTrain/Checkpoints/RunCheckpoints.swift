@@ -18,6 +18,8 @@ final class RunCheckpoints {
     private let saver: CheckpointSaver
     /// Nil for a run that begins anew.
     let start: ResumePoint?
+    /// How the adapter began, where data decided it: kept in every checkpoint.
+    var adapterStart: LoRAConfiguration?
     private var bestMetric: Double?
     private var told: String?
 
@@ -142,6 +144,12 @@ final class RunCheckpoints {
                 CheckpointDocument(
                     CheckpointNames.recipe, resolved.json.text(.indented) + "\n"))
             documents += source.documents
+            if let adapterStart {
+                documents.append(
+                    CheckpointDocument(
+                        AdapterFolder.configurationName,
+                        adapterStart.json.text(.indented) + "\n"))
+            }
         }
         let state = EngineState(session.trained.engine.stateSlices())
         try withExtendedLifetime(state) {

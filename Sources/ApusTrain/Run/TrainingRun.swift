@@ -12,10 +12,11 @@ internal import ApusZeRO
 /// One fine-tuning or pretraining run, from a resolved recipe to a model folder.
 public final class TrainingRun {
     private let resolved: ResolvedRecipe
-    private let group: any ProcessGroup
-    private let events: EventStream
+    let group: any ProcessGroup
+    let events: EventStream
     /// Asked between steps: whether somebody wants the run to end.
     private let wantsStop: () -> Bool
+    private var found: ComputeDevice?
 
     public init(
         _ resolved: ResolvedRecipe, group: any ProcessGroup, events: EventStream,
@@ -27,14 +28,14 @@ public final class TrainingRun {
         self.wantsStop = wantsStop
     }
 
-    private var recipe: Recipe { resolved.recipe }
+    var recipe: Recipe { resolved.recipe }
     private var isFirst: Bool { group.rank == 0 }
 
     public func run() throws -> RunSummary {
         events.send(.phase("opening model", detail: recipe.model.baseModel))
         let source = try ModelSource(
             path: recipe.model.baseModel, needsWeights: !recipe.model.reinitWeights)
-        let declared = try RunModel(recipe, source.pretrained)
+        var declared = try RunModel(recipe, source.pretrained)
         for text in declared.warnings { events.send(.warning(text)) }
         events.send(.phase("reading data"))
         let data = try RunData(
@@ -45,6 +46,9 @@ public final class TrainingRun {
             isFirst
             ? try RunFolder(
                 path: recipe.output.outputDirectory, keptSteps: checkpoints.startStep) : nil
+        if let adapter = declared.adapterByData {
+            declared = try begin(declared, adapter, source, data, checkpoints)
+        }
         events.send(.phase("loading weights"))
         try folder?.checkSpace(forModelOf: declared.savedByteCount(recipe))
         // What an adapter's run holds quantized is in no checkpoint.
@@ -57,14 +61,21 @@ public final class TrainingRun {
         return try train(session, source, declared, (folder, checkpoints))
     }
 
+    /// Where this rank computes.
+    func place() throws -> ComputeDevice {
+        if let found { return found }
+        let place = try catchingTensorErrors { try ComputeDevice.current(beside: group) }
+        found = place
+        return place
+    }
+
     /// - loads: false where a checkpoint gives the weights
     private func makeTrained(_ declared: RunModel, loads: Bool) throws -> TrainedModel {
         let model = declared.model
         Generator.seedAll(
             SplitMix64.mix(UInt64(bitPattern: Int64(recipe.output.seed))) &+ UInt64(group.rank))
         let trained = try catchingTensorErrors {
-            let place = try ComputeDevice.current(beside: group)
-            return try TrainedModel(model, options: recipe.engineOptions, group: group, on: place)
+            try TrainedModel(model, options: recipe.engineOptions, group: group, on: place())
         }
         if !loads {
             // Nothing of them would stay.

@@ -47,6 +47,9 @@ extension Recipe {
             configuration.loftQ.bits = bits == .eight ? 8 : 4
         }
         configuration.loftQ.iterations = adapter.peft.loftQ.iterations
+        configuration.eva = adapter.peft.eva.configuration
+        configuration.corda = adapter.peft.corda.configuration
+        configuration.loraGA = adapter.peft.loraGA.configuration
         configuration.tokenRows =
             switch adapter.trainedRows {
             case .tokens(let rows): rows.isEmpty ? [] : [.init(rows)]
@@ -62,5 +65,35 @@ extension Recipe {
         guard entries.count == 1 else { return .named(entries) }
         if first.lowercased() == "all-linear" { return .allLinear }
         return first.contains { "*()[]|\\^$+?".contains($0) } ? .matching(first) : .named([first])
+    }
+}
+
+extension EVASettings {
+    fileprivate var configuration: LoRAConfiguration.EVA {
+        var eva = LoRAConfiguration.EVA()
+        (eva.rho, eva.tau) = (rho, tau)
+        eva.usesLabelMask = usesLabelMask
+        eva.whitens = whitens
+        eva.adjustsScale = adjustsScale
+        return eva
+    }
+}
+
+extension CorDASettings {
+    fileprivate var configuration: LoRAConfiguration.CorDA {
+        var corda = LoRAConfiguration.CorDA()
+        corda.method = method == .kpm ? .kpm : .ipm
+        corda.isNarrow = isNarrow
+        return corda
+    }
+}
+
+extension LoRAGASettings {
+    fileprivate var configuration: LoRAConfiguration.LoRAGA {
+        var loraGA = LoRAConfiguration.LoRAGA()
+        loraGA.direction = .init(rawValue: direction.rawValue) ?? loraGA.direction
+        loraGA.scale = .init(rawValue: scale.rawValue) ?? loraGA.scale
+        loraGA.stableGamma = stableGamma
+        return loraGA
     }
 }

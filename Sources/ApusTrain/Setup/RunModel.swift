@@ -11,12 +11,12 @@ struct RunModel {
     private let adapter: AdaptedModel?
     private let pretrained: PretrainedModel
 
+    /// - start: how data begins the adapter, or did when the run began
+    ///
     /// Throws for an adapter that does not fit the model.
-    init(_ recipe: Recipe, _ pretrained: PretrainedModel) throws {
-        self.pretrained = pretrained
+    init(_ recipe: Recipe, _ pretrained: PretrainedModel, start: AdapterStart? = nil) throws {
         guard var configuration = recipe.loraConfiguration else {
-            model = pretrained.family.makeModel()
-            (weights, adapter) = (pretrained, nil)
+            self.init(pretrained, pretrained.family.makeModel(), pretrained, nil)
             return
         }
         let folder = try recipe.adapter.modelDirectory.map { try AdapterFolder(path: $0) }
@@ -26,11 +26,32 @@ struct RunModel {
             configuration.dropout = recipe.adapter.dropout
         }
         let adapted = try AdaptedModel(
-            pretrained, configuration, adapter: folder, quantization: recipe.quantization,
+            pretrained, start?.configuration ?? configuration, adapter: folder, start: start,
+            quantization: recipe.quantization,
             seed: UInt64(bitPattern: Int64(recipe.output.seed)))
+        self.init(recipe, pretrained, adapted)
+    }
+
+    private init(_ recipe: Recipe, _ pretrained: PretrainedModel, _ adapted: AdaptedModel) {
         recipe.loraPlus?.apply(
             to: adapted.model.store, learningRate: recipe.optimizer.learningRate)
-        (model, weights, adapter) = (adapted.model, adapted.weights, adapted)
+        self.init(pretrained, adapted.model, adapted.weights, adapted)
+    }
+
+    private init(
+        _ pretrained: PretrainedModel, _ model: any LanguageModel, _ weights: any WeightSource,
+        _ adapter: AdaptedModel?
+    ) {
+        self.pretrained = pretrained
+        (self.model, self.weights, self.adapter) = (model, weights, adapter)
+    }
+
+    /// The adapter that has to see data before it is there; nil: none has to.
+    var adapterByData: AdaptedModel? { adapter.flatMap { $0.beginsByData ? $0 : nil } }
+
+    /// The same run with the adapter as data has begun it.
+    func begun(_ recipe: Recipe, _ adapted: AdaptedModel) -> RunModel {
+        RunModel(recipe, pretrained, adapted)
     }
 
     /// What people should know before it is trained.

@@ -89,21 +89,41 @@ public final class TrainedModel {
 
     /// The sum of token losses of a micro-batch.
     public func lossSum(_ batch: MicroBatch, isTraining: Bool) -> Tensor {
-        let shape = [batch.rows, batch.length]
-        let device = engine.options.device
-        func tensor(_ values: [Int32]) -> Tensor {
-            Tensor(values, shape: shape).to(.int64, device: device)
+        let weights = batch.lossWeights.map {
+            Tensor($0, shape: [batch.rows, batch.length]).to(device: engine.options.device)
         }
+        return model.lossSum(
+            tokens: tensor(batch.inputIDs, of: batch), labels: tensor(batch.labels, of: batch),
+            context(batch, isTraining: isTraining),
+            weights: isTraining ? weights : nil, options: isTraining ? lossOptions : .plain)
+    }
+
+    /// Runs a micro-batch as far as the head's input, for those who watch the layers.
+    func look(_ batch: MicroBatch) throws {
+        try engine.computing {
+            withoutGradient {
+                let hidden = model.hiddenStates(
+                    tensor(batch.inputIDs, of: batch), context(batch, isTraining: false))
+                _ = model.headUnits.run([hidden]) { inputs in
+                    self.model.headOperands(inputs[0]).hidden
+                }
+            }
+        }
+    }
+
+    private func tensor(_ values: [Int32], of batch: MicroBatch) -> Tensor {
+        Tensor(values, shape: [batch.rows, batch.length])
+            .to(.int64, device: engine.options.device)
+    }
+
+    private func context(_ batch: MicroBatch, isTraining: Bool) -> SequenceContext {
         var context = SequenceContext(isTraining: isTraining)
         context.embeddingNoise = embeddingNoise
         if batch.isPacked {
-            context.positions = tensor(batch.positions)
-            context.documents = tensor(batch.documents)
+            context.positions = tensor(batch.positions, of: batch)
+            context.documents = tensor(batch.documents, of: batch)
         }
-        let weights = batch.lossWeights.map { Tensor($0, shape: shape).to(device: device) }
-        return model.lossSum(
-            tokens: tensor(batch.inputIDs), labels: tensor(batch.labels), context,
-            weights: isTraining ? weights : nil, options: isTraining ? lossOptions : .plain)
+        return context
     }
 }
 
