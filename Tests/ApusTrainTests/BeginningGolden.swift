@@ -55,7 +55,7 @@ struct BeginningGolden: CustomStringConvertible, Sendable {
 
     /// The samples of the goldens, four in every window.
     static func batches(
-        _ split: TrainingGolden.Split, _ group: any ProcessGroup
+        _ split: TrainingGolden.Split, _ group: any ProcessGroup, packing: Bool = false
     ) throws -> TrainingBatches {
         let data = try Dataset.load(
             [DataSource(path: fixtures + "tokens.jsonl", kind: .tokens)], encoder: NoEncoder(),
@@ -64,6 +64,8 @@ struct BeginningGolden: CustomStringConvertible, Sendable {
         options.microBatchSize = split.microBatchSize
         options.accumulationSteps = split.accumulationSteps
         options.shuffles = false
+        options.packing = packing
+        options.sequenceLength = 64
         return TrainingBatches(
             data.samples, options, rank: group.rank, worldSize: group.worldSize)
     }
@@ -76,11 +78,13 @@ struct BeginningGolden: CustomStringConvertible, Sendable {
     /// The adapter begun here.
     func begin(
         _ configuration: LoRAConfiguration, _ split: TrainingGolden.Split,
-        _ group: any ProcessGroup
+        _ group: any ProcessGroup, precision: PrecisionPolicy = .float32
     ) throws -> AdaptedModel {
         var batches = try Self.batches(split, group)
+        var options = Self.options(split)
+        options.precision = precision
         return try AdaptedModel(base(), configuration, seed: 3).begun(
-            options: Self.options(split), group: group, windows: windowCount
+            options: options, group: group, windows: windowCount
         ) {
             batches.next()
         }

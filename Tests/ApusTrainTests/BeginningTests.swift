@@ -1,5 +1,6 @@
 import ApusBase
 import ApusComm
+import ApusData
 import ApusFormats
 import ApusModels
 import ApusNN
@@ -165,6 +166,45 @@ import Testing
         #expect(read.weights.plan.configuration.initialization == (isConverted ? .standard : .eva))
     }
 
+    /// A sample counts the same among others in a row as alone.
+    @Test(arguments: ["corda", "lora-ga"])
+    func packingChangesNothing(_ name: String) throws {
+        let golden = BeginningGolden(name: name)
+        let group = SingleRankProcessGroup()
+        func residual(packing: Bool) throws -> Tensor {
+            var batches = try BeginningGolden.batches(.init(), group, packing: packing)
+            let epoch = batches.stepsPerEpoch
+            let adapted = try AdaptedModel(golden.base(), golden.configuration()).begun(
+                options: BeginningGolden.options(.init()), group: group, windows: epoch
+            ) {
+                batches.next()
+            }
+            let model = try adapted.load(dtype: .float32)
+            return try #require(model.store["model.layers.1.self_attn.o_proj.weight"]).value
+        }
+        let (plain, packed) = (try residual(packing: false), try residual(packing: true))
+        #expect((plain - packed).abs().max().item() < 1e-5)
+    }
+
+    /// What the weights have lost is what the factors begin with, to the last bit that counts.
+    @Test(arguments: ["corda", "lora-ga"])
+    func narrowFactorsBeginRounded(_ name: String) throws {
+        let golden = BeginningGolden(name: name)
+        let group = SingleRankProcessGroup()
+        var configuration = try golden.configuration()
+        configuration.corda.isNarrow = true
+        let adapted = try golden.begin(configuration, .init(), group, precision: .bfloat16)
+        let store = try adapted.load(dtype: .float32).store
+        let path = "model.layers.0.mlp.up_proj"
+        func value(_ name: String) throws -> Tensor { try #require(store["\(path).\(name)"]).value }
+        let (down, up) = (try value("lora_A.weight"), try value("lora_B.weight"))
+        #expect(down.to(.bfloat16).to(.float32).isSame(as: down))
+        #expect(try value("lora_start_B.weight").isSame(as: up))
+        let whole = try value("weight") + up.matmul(down) * 2
+        let base = try #require(golden.base().makeModel(dtype: .float32).store["\(path).weight"])
+        #expect((whole - base.value).abs().max().item() < 1e-6)
+    }
+
     @Test func whatCannotBe() throws {
         let golden = BeginningGolden(name: "lora-ga")
         let group = SingleRankProcessGroup()
@@ -199,6 +239,8 @@ import Testing
             _ = try AdaptedModel(
                 base, golden.configuration(), quantization: .nf4(doubleQuantized: false))
         }
+        let embedding = failure { $0.targets = .named(["embed_tokens"]) }
+        #expect(embedding.contains("begins linear layers"))
         // Not begun, and without data.
         let declared = try AdaptedModel(base, golden.configuration())
         #expect(throws: FileError.self) { _ = try declared.load(dtype: .float32) }

@@ -25,18 +25,37 @@ import Testing
         let settings = "\(Self.lora) \(beginning) --set max_steps=6 --set save_steps=3"
         let whole = try run.train("\(settings) --set output_dir=whole")
         #expect(whole.exitCode == 0, "\(whole.output)")
-        let again = try run.train(
-            "\(settings) --set resume=whole/checkpoint-3 --set output_dir=again --ranks 1")
+        let resume = "--set resume=whole/checkpoint-3"
+        let again = try run.train("\(settings) \(resume) --set output_dir=again")
         #expect(again.exitCode == 0, "\(again.output)")
         let word = beginning.split(separator: " ")[1].split(separator: "=")[1]
         #expect(whole.output.contains("looking at data"), "\(whole.output)")
         #expect(whole.output.contains("\(word): "), "\(whole.output)")
         #expect(!again.output.contains("looking at data"), "\(again.output)")
         #expect(try adapter(run, "whole") == adapter(run, "again"))
+
+        let two = try run.train(
+            """
+            \(settings) \(resume) --set gradient_accumulation_steps=1 --ranks 2 \\
+            --set sharding=parameters
+            """)
+        #expect(two.exitCode == 0, "\(two.output)")
+        let losses = try run.losses()
+        let wanted = try run.losses("whole").suffix(3)
+        #expect(losses.count == 3)
+        for (a, b) in zip(losses, wanted) { #expect(abs(a - b) < 1e-5 * b) }
     }
 
-    /// One rank and two, which share out the frozen weights, train the same, from either's
-    /// checkpoint too.
+    @Test func whatBeganOtherwiseIsNotTakenOver() throws {
+        let run = try TinyRun()
+        let plain = try run.train("\(Self.lora) --set max_steps=1 --set save_steps=1")
+        #expect(plain.exitCode == 0, "\(plain.output)")
+        let other = try run.train("\(Self.lora) \(Self.eva)")
+        #expect(other.exitCode == 1)
+        #expect(other.output.contains("does not say how data began the adapter"))
+    }
+
+    /// One rank and two, which may share out the frozen weights, train the same.
     @Test(arguments: [eva, corda, loraGA])
     func ranksChangeNothing(_ beginning: String) throws {
         let run = try TinyRun()

@@ -90,11 +90,12 @@ struct TinyRun: ~Copyable {
     }
 
     /// One object per optimizer step.
-    func metrics() throws -> [JSON] {
-        try text("out/metrics.jsonl").split(separator: "\n").map { try JSON.parse(String($0)) }
+    func metrics(_ folder: String = "out") throws -> [JSON] {
+        let lines = try text("\(folder)/metrics.jsonl").split(separator: "\n")
+        return try lines.map { try JSON.parse(String($0)) }
     }
 
-    func losses() throws -> [Double] {
-        try metrics().map { try #require($0["loss"]?.doubleValue) }
+    func losses(_ folder: String = "out") throws -> [Double] {
+        try metrics(folder).map { try #require($0["loss"]?.doubleValue) }
     }
 }

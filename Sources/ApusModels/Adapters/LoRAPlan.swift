@@ -235,6 +235,12 @@ public final class LoRAPlan: LayerAdaptation {
                 remedy: "name layers of this model, or ask for all-linear")
         }
         try checkExperts()
+        if beginsByData, adapted.allSatisfy({ $0.kind == .embedding }) {
+            throw AdapterError(
+                summary: "'\(configuration.initialization.word)' begins linear layers, and none is "
+                    + "adapted",
+                remedy: "name some, or choose another beginning")
+        }
         for (path, kind, options) in adapted {
             if kind == .embedding, tiesUpdates, options.isWeightDecomposed {
                 throw AdapterError(summary: "ensure_weight_tying does not go with DoRA of \(path)")

@@ -14,13 +14,13 @@ extension AdapterPreparation {
     ) throws -> AdapterStart {
         guard !windows.isEmpty else { throw AdapterError.noData }
         let (samples, sums) = try covariances(windows)
-        report(.note("corda: covariances of \(samples) samples"))
+        report(.note("corda: covariances of \(samples) samples, factors of \(layers.count) layers"))
         return try spread { layer in
             guard let sum = sums[probe.leaders[layer.path] ?? layer.path] else {
                 preconditionFailure("no covariance for \(layer.path)")
             }
             return try adapted.covariantFactors(
-                layer, covariance: sum.to(.float32, device: .cpu) / Double(samples))
+                layer, covariance: sum.to(.float32, device: device) / Double(samples))
         }
     }
 

@@ -32,6 +32,12 @@ extension AdapterPreparation {
                 variance.update(try inputs.findings())
             }
             seen += 1
+            // Often at first, then seldom.
+            if seen & (seen - 1) == 0, seen < windows.count {
+                let (all, moving) = (variance.leaders.count, variance.moving.count)
+                report(
+                    .note("eva: \(all - moving) of \(all) inputs have settled after \(seen) steps"))
+            }
         }
         tell(variance, windows: seen, report)
         return try start(variance, inputs)

@@ -29,7 +29,7 @@ extension AdapterPreparation {
         // Ends the window; what the weights are afterwards nobody asks.
         _ = try engine.step(learningRate: 0)
         let tokens = windows.reduce(0) { $0 + $1.trainedTokenCount }
-        report(.note("lora_ga: gradients of \(tokens) tokens"))
+        report(.note("lora_ga: gradients of \(tokens) tokens, factors of \(layers.count) layers"))
         return AdapterStart(configuration, factors: try shared(try ownFactors()))
     }
 
@@ -46,7 +46,7 @@ extension AdapterPreparation {
                 guard let index = indices["\(layer.path).weight"],
                     let gradient = try trained.engine.fullGradient(ofParameter: index)
                 else { preconditionFailure("no gradient for \(layer.path)") }
-                if owner(place) == group.rank { mine = (layer, gradient.to(device: .cpu)) }
+                if owner(place) == group.rank { mine = (layer, gradient) }
             }
             if let (layer, gradient) = mine {
                 own[layer.path] = try adapted.gradientFactors(layer, gradient: gradient)

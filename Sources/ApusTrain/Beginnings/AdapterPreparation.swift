@@ -41,6 +41,7 @@ final class AdapterPreparation {
     }
 
     var group: any ProcessGroup { trained.engine.group }
+    var device: Device { trained.engine.options.device }
     var configuration: LoRAConfiguration { adapted.weights.plan.configuration }
 
     /// How many numbers go into a layer.
@@ -93,8 +94,8 @@ final class AdapterPreparation {
     /// What one rank has computed, rounded to what the model computes with: frozen weights are to
     /// lose exactly what the factors begin with.
     func told(_ own: Tensor?, _ shape: [Int], by owner: Int) throws -> Tensor {
-        let rounded = own?.to(trained.engine.options.precision.compute).to(.float32).contiguous()
-        let tensor = rounded ?? .empty(shape)
+        let rounded = own?.to(trained.engine.options.precision.compute)
+        let tensor = rounded?.to(.float32, device: .cpu).contiguous() ?? .empty(shape)
         try group.broadcast(tensor, from: owner, label: "the adapter's beginning")
         return tensor
     }

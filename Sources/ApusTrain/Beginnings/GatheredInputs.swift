@@ -52,7 +52,7 @@ final class GatheredInputs {
         ).to(.float32, device: .cpu)
         do {
             guard let all = try gathered(own, rows, to: owner(place)) else { return }
-            kept[leader]?.add(all)
+            kept[leader]?.add(all.to(device: input.device))
         } catch {
             failure = error
         }

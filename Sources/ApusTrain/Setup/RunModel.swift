@@ -25,8 +25,12 @@ struct RunModel {
             configuration = folder.configuration
             configuration.dropout = recipe.adapter.dropout
         }
+        if let start {
+            configuration = start.configuration
+            configuration.dropout = recipe.adapter.dropout
+        }
         let adapted = try AdaptedModel(
-            pretrained, start?.configuration ?? configuration, adapter: folder, start: start,
+            pretrained, configuration, adapter: folder, start: start,
             quantization: recipe.quantization,
             seed: UInt64(bitPattern: Int64(recipe.output.seed)))
         self.init(recipe, pretrained, adapted)
@@ -78,8 +82,8 @@ struct RunModel {
 
     /// Bytes that are written, about.
     func savedByteCount(_ recipe: Recipe) -> Int {
-        let trained = model.store.parameters.filter(\.spec.isTrainable)
-        let count = trained.reduce(0) { $0 + $1.spec.elementCount }
+        let count = model.store.parameters.filter(isSaved)
+            .reduce(0) { $0 + $1.spec.elementCount }
         return count * (adapter == nil ? recipe.computeType.byteCount : 4)
     }
 }

@@ -44,7 +44,8 @@ extension AdaptedModel {
         _ layer: (path: String, kind: LayerKind, options: LowRankOptions), covariance: Tensor
     ) throws -> (down: Tensor, up: Tensor) {
         let beginning = try LayerBeginning(
-            weights.plan.configuration.corda, weight: weights.frozen.weight(layer.path, layer.kind),
+            weights.plan.configuration.corda,
+            weight: weights.frozen.weight(layer.path, layer.kind).to(device: covariance.device),
             covariance: covariance, rank: layer.options.rank, scale: layer.options.scale,
             path: layer.path)
         return (beginning.down, beginning.up)
@@ -60,8 +61,8 @@ extension AdaptedModel {
         let beginning = try LayerBeginning(
             weights.plan.configuration.loraGA,
             gradient: isTransposed ? gradient.transposed.contiguous() : gradient,
-            weight: weights.frozen.weight(layer.path, layer.kind), rank: layer.options.rank,
-            scale: layer.options.scale, path: layer.path, seed: seed)
+            weight: weights.frozen.weight(layer.path, layer.kind).to(device: gradient.device),
+            rank: layer.options.rank, scale: layer.options.scale, path: layer.path, seed: seed)
         return (beginning.down, beginning.up)
     }
 }

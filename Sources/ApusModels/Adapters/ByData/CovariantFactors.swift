@@ -22,7 +22,7 @@ package struct InputCovariance {
 /// Yang et al.: "CorDA" (2024), 3.
 extension LayerBeginning {
     /// - weight: `[outputs, inputs]` in fp32
-    /// - covariance: of the inputs, `[inputs, inputs]`
+    /// - covariance: of the inputs, `[inputs, inputs]`, on the same device
     /// - path: of the layer, for messages
     init(
         _ settings: LoRAConfiguration.CorDA, weight: Tensor, covariance: Tensor, rank: Int,
@@ -47,7 +47,7 @@ extension LayerBeginning {
     private static func invertible(
         _ covariance: Tensor, _ path: String
     ) throws(AdapterError) -> (Tensor, Tensor) {
-        let identity = Tensor.eye(covariance.size(0))
+        let identity = Tensor.eye(covariance.size(0), device: covariance.device)
         let mean = covariance.diagonal().mean().item()
         guard mean > 0, mean.isFinite else {
             throw AdapterError(

@@ -3,7 +3,7 @@ internal import ApusTensor
 
 /// Wang et al.: "LoRA-GA" (2024), 3, with the scales of PEFT 0.21.2.
 extension LayerBeginning {
-    /// - gradient, weight: `[outputs, inputs]` in fp32
+    /// - gradient, weight: `[outputs, inputs]` in fp32, on one device
     /// - scale: of the update
     /// - path: of the layer: for messages, and for what is drawn
     init(
@@ -22,20 +22,22 @@ extension LayerBeginning {
                 summary: "the gradient of \(path) is not finite",
                 likelyCause: "fp16, or a learning problem that is none")
         }
+        let device = gradient.device
         let (u, s, vt) = gradient.leadingSVD(count: min(4 * rank, most), iterations: 4) {
-            normal($0, "\(path).directions", seed: seed)
+            normal($0, "\(path).directions", seed: seed).to(device: device)
         }
-        let (forDown, forUp) = Self.places(settings.direction, rank: rank, path, seed: seed)
-        var down = vt.indexSelect(0, Tensor(forDown))
-        let sizes = s.indexSelect(0, Tensor(forUp))
-        var up = u.indexSelect(1, Tensor(forUp)) * sizes
+        let places = Self.places(settings.direction, rank: rank, path, seed: seed)
+        let forUp = Tensor(places.up).to(device: device)
+        var down = vt.indexSelect(0, Tensor(places.down).to(device: device))
+        let sizes = s.indexSelect(0, forUp)
+        var up = u.indexSelect(1, forUp) * sizes
         switch settings.scale {
         case .stable:
             let outputs = Double(weight.size(0)).squareRoot().squareRoot()
             up = up * (outputs / settings.stableGamma.squareRoot())
         case .weight:
             let largest = weight.leadingSVD(count: min(rank, most), iterations: 4) {
-                normal($0, "\(path).weight", seed: seed)
+                normal($0, "\(path).weight", seed: seed).to(device: device)
             }.s
             let own = sizes.slice(0, 0..<1).item()
             if own > 0 { up = up * (largest.slice(0, 0..<1).item() / own) }

@@ -25,30 +25,33 @@ package struct IncrementalDirections {
     /// - count: at most the rows' width
     package init(count: Int) { self.count = count }
 
-    /// Joins rows `[n, width]`, fp32 on the host, at least as many as there are directions.
+    /// Joins rows `[n, width]` in fp32, at least as many as there are directions.
     package mutating func add(_ rows: Tensor) {
         precondition(rows.size(0) >= count, "add: \(rows.size(0)) rows for \(count) directions")
         let newCount = Double(rows.size(0))
-        let newMean = rows.to(.float64).mean(0)
+        let wide = rows.to(.float64)
+        let newMean = wide.mean(0)
+        let centred = wide - newMean
+        squares += centred.square().sum().item()
         let total = rowCount + newCount
         let known = directions
-        squares += (rows.to(.float64) - newMean).square().sum().item()
-        var matrix = rows - newMean.to(.float32)
         if let known, let singularValues, let mean {
             // What the batch's mean is off counts as one more row.
             let shift = mean - newMean
             let weight = rowCount * newCount / total
             squares += weight * shift.square().sum().item()
-            matrix = Tensor.concatenate([
-                (singularValues.unsqueeze(-1) * known).to(.float64), matrix.to(.float64),
-                (shift * weight.squareRoot()).unsqueeze(0),
-            ])
+            decompose(
+                Tensor.concatenate([
+                    (singularValues.unsqueeze(-1) * known).to(.float64), centred,
+                    (shift * weight.squareRoot()).unsqueeze(0),
+                ]))
             self.mean = mean * (rowCount / total) + newMean * (newCount / total)
         } else {
+            // As PEFT does, so that the same directions are drawn.
+            decompose(centred.to(.float32))
             self.mean = newMean
         }
         rowCount = total
-        decompose(matrix)
         if let known, let directions {
             let products = (known.to(.float64) * directions.to(.float64)).sum(-1)
             steadiness = products.doubles()
@@ -61,6 +64,7 @@ package struct IncrementalDirections {
         let generator = Generator(seed: 42)
         let (_, values, vectors) = matrix.leadingSVD(count: sketch, iterations: 4) { shape in
             Tensor.randn(shape, dtype: matrix.dtype, generator: generator)
+                .to(device: matrix.device)
         }
         // The largest component of each vector is positive, so that signs do not jump.
         let places = vectors.abs().argmax(-1, keepDims: true)
