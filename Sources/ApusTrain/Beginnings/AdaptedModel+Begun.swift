@@ -18,7 +18,8 @@ extension AdaptedModel {
     ///
     /// - options: of the engine that will train: how the frozen model is held meanwhile
     /// - place: where to compute; nil: on the host
-    /// - windows: at most how many are asked for; nil: what is usual
+    /// - windows: at most how many are asked for; nil: what is usual. But for EVA the first epoch
+    ///   is all
     /// - recomputes: whether blocks' activations are computed again in backward
     /// - report: is told what came out, and what is odd about it
     /// - next: nil ends the data
@@ -36,6 +37,8 @@ extension AdaptedModel {
             let window = try next()
         {
             shown.append(window)
+            // Only EVA learns from seeing the same again.
+            if window.isLastOfEpoch, configuration.initialization != .eva { break }
         }
         let preparation = try AdapterPreparation(
             self, options: options, group: group, on: place, recomputes: recomputes)
