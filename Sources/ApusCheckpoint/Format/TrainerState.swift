@@ -13,6 +13,8 @@ public struct TrainerState: Sendable, Hashable {
     public var data: JSON?
     /// The state of dynamic loss scaling; nil where there is none.
     public var lossScaler: JSON?
+    /// The configuration of an adapter as data began it; nil where none did.
+    public var adapter: JSON?
 
     public init(step: Int, updates: Int) {
         self.step = step
@@ -27,6 +29,7 @@ public struct TrainerState: Sendable, Hashable {
         object["loss_before"] = lossBefore.map { .number($0) }
         object["data"] = data
         object["loss_scaler"] = lossScaler
+        object["adapter"] = adapter
         return JSON.object(object).text(.indented) + "\n"
     }
 
@@ -46,6 +49,7 @@ public struct TrainerState: Sendable, Hashable {
         lossBefore = json["loss_before"]?.doubleValue
         data = json["data"]
         lossScaler = json["loss_scaler"]
+        adapter = json["adapter"]
     }
 }
 

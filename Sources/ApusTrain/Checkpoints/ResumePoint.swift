@@ -54,16 +54,14 @@ struct ResumePoint {
 
     /// How an adapter began that data has begun.
     func adapterStart() throws -> AdapterStart {
-        let name = AdapterFolder.configurationName
-        guard let text = try checkpoint.document(name) else {
+        let path = FilePaths.join(checkpoint.path, CheckpointNames.trainer)
+        guard let json = trainer.adapter else {
             throw FileError(
-                checkpoint.path, "does not say how data began the adapter: it has no \(name)",
+                path, "does not say how data began the adapter",
                 likelyCause: "another peft_init_lora_weights when the run began",
                 remedy: "restore the recipe, or begin anew (resume: none)")
         }
-        let path = FilePaths.join(checkpoint.path, name)
-        return try AdapterStart(
-            inCheckpoint: LoRAConfiguration(json: JSON.parse(text), path: path))
+        return try AdapterStart(inCheckpoint: LoRAConfiguration(json: json, path: path))
     }
 
     /// The newest that was there is of another program, which keeps no place in the data.

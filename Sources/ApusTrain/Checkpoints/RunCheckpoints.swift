@@ -18,8 +18,6 @@ final class RunCheckpoints {
     private let saver: CheckpointSaver
     /// Nil for a run that begins anew.
     let start: ResumePoint?
-    /// How the adapter began, where data decided it: kept in every checkpoint.
-    var adapterStart: LoRAConfiguration?
     private var bestMetric: Double?
     private var told: String?
 
@@ -144,12 +142,6 @@ final class RunCheckpoints {
                 CheckpointDocument(
                     CheckpointNames.recipe, resolved.json.text(.indented) + "\n"))
             documents += source.documents
-            if let adapterStart {
-                documents.append(
-                    CheckpointDocument(
-                        AdapterFolder.configurationName,
-                        adapterStart.json.text(.indented) + "\n"))
-            }
         }
         let state = EngineState(session.trained.engine.stateSlices())
         try withExtendedLifetime(state) {

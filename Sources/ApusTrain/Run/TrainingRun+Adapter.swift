@@ -9,10 +9,9 @@ extension TrainingRun {
     /// The adapter as data begins it, or did where the run goes on.
     func begin(
         _ declared: RunModel, _ adapter: AdaptedModel, _ source: ModelSource, _ data: RunData,
-        _ checkpoints: RunCheckpoints
+        resumed: ResumePoint?
     ) throws -> RunModel {
-        if let start = try checkpoints.start?.adapterStart() {
-            checkpoints.adapterStart = start.configuration
+        if let start = try resumed?.adapterStart() {
             return try RunModel(recipe, source.pretrained, start: start)
         }
         let word = recipe.adapter.initialization.rawValue
@@ -33,7 +32,6 @@ extension TrainingRun {
         } next: {
             batches.next()
         }
-        checkpoints.adapterStart = begun.weights.plan.configuration
         return declared.begun(recipe, begun)
     }
 }

@@ -47,7 +47,7 @@ public final class TrainingRun {
             ? try RunFolder(
                 path: recipe.output.outputDirectory, keptSteps: checkpoints.startStep) : nil
         if let adapter = declared.adapterByData {
-            declared = try begin(declared, adapter, source, data, checkpoints)
+            declared = try begin(declared, adapter, source, data, resumed: checkpoints.start)
         }
         events.send(.phase("loading weights"))
         try folder?.checkSpace(forModelOf: declared.savedByteCount(recipe))
@@ -56,6 +56,7 @@ public final class TrainingRun {
         let trained = try makeTrained(declared, loads: loads)
         let session = try TrainingSession(
             recipe, trained: trained, data: data, paddingID: source.tokenizer?.paddingID ?? 0)
+        session.loop.adapterStart = declared.adapterStart
         try checkpoints.restore(session)
         checkpoints.prepare(session)
         return try train(session, source, declared, (folder, checkpoints))

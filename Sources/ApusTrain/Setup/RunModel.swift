@@ -53,6 +53,9 @@ struct RunModel {
     /// The adapter that has to see data before it is there; nil: none has to.
     var adapterByData: AdaptedModel? { adapter.flatMap { $0.beginsByData ? $0 : nil } }
 
+    /// What a run that goes on has to know of an adapter that data has begun.
+    var adapterStart: JSON? { adapterByData?.weights.plan.configuration.json }
+
     /// The same run with the adapter as data has begun it.
     func begun(_ recipe: Recipe, _ adapted: AdaptedModel) -> RunModel {
         RunModel(recipe, pretrained, adapted)

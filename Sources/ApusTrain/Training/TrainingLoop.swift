@@ -46,6 +46,8 @@ public final class TrainingLoop {
     private var batches: TrainingBatches
     private var step = 0
     private var trainedTokens = 0
+    /// How data began the adapter: what a run that goes on has to know.
+    var adapterStart: JSON?
 
     public init(_ trained: TrainedModel, schedule: LearningRateSchedule, batches: TrainingBatches) {
         self.trained = trained
@@ -61,6 +63,7 @@ public final class TrainingLoop {
         state.trainedTokens = trainedTokens
         state.data = batches.cursor.json
         state.lossScaler = trained.engine.lossScaler?.json
+        state.adapter = adapterStart
         return state
     }
 
