@@ -1,3 +1,4 @@
+internal import ApusBase
 internal import ApusTensor
 
 extension Tensor {
@@ -9,13 +10,20 @@ extension Tensor {
     func leadingSVD(
         _ directions: Tensor, iterations: Int
     ) -> (u: Tensor, s: Tensor, vt: Tensor) {
+        var basis = to(.float32).leadingBasis(directions.to(.float32), iterations: iterations)
+        // The basis may be rough; what is seen through it is as exact as the matrix.
+        if dtype != .float32 { basis = basis.to(dtype).qr().q }
+        let (u, s, vt) = basis.transposed.matmul(self).svd()
+        return (basis.matmul(u), s, vt)
+    }
+
+    private func leadingBasis(_ directions: Tensor, iterations: Int) -> Tensor {
         var basis = matmul(directions).qr().q
         for _ in 0..<iterations {
             let other = transposed.matmul(basis).qr().q
             basis = matmul(other).qr().q
         }
-        let (u, s, vt) = basis.transposed.matmul(self).svd()
-        return (basis.matmul(u), s, vt)
+        return basis
     }
 
     /// The same of the `count` leading ones, from random directions on the shorter side.

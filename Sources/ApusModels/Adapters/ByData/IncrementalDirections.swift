@@ -40,15 +40,15 @@ package struct IncrementalDirections {
             let shift = mean - newMean
             let weight = rowCount * newCount / total
             squares += weight * shift.square().sum().item()
-            let correction = (shift * weight.squareRoot()).unsqueeze(0)
             decompose(
                 Tensor.concatenate([
-                    singularValues.unsqueeze(-1) * known, centred.to(.float32),
-                    correction.to(.float32),
-                ]), drawn: .float64)
+                    (singularValues.unsqueeze(-1) * known).to(.float64), centred,
+                    (shift * weight.squareRoot()).unsqueeze(0),
+                ]))
             self.mean = mean * (rowCount / total) + newMean * (newCount / total)
         } else {
-            decompose(centred.to(.float32), drawn: .float32)
+            // As PEFT does, so that the same directions are drawn.
+            decompose(centred.to(.float32))
             self.mean = newMean
         }
         rowCount = total
@@ -58,15 +58,13 @@ package struct IncrementalDirections {
         }
     }
 
-    /// - drawn: what PEFT draws random directions as; it decomposes in fp64 from the second batch
-    ///   on, which takes several times as long and finds the same
-    private mutating func decompose(_ matrix: Tensor, drawn dtype: DType) {
+    private mutating func decompose(_ matrix: Tensor) {
         let sketch = min(2 * count, matrix.size(0), matrix.size(1))
         // The seed is PEFT's.
         let generator = Generator(seed: 42)
         let (_, values, vectors) = matrix.leadingSVD(count: sketch, iterations: 4) { shape in
-            Tensor.randn(shape, dtype: dtype, generator: generator)
-                .to(matrix.dtype, device: matrix.device)
+            Tensor.randn(shape, dtype: matrix.dtype, generator: generator)
+                .to(device: matrix.device)
         }
         // The largest component of each vector is positive, so that signs do not jump.
         let places = vectors.abs().argmax(-1, keepDims: true)
