@@ -33,25 +33,22 @@ public final class CheckpointBenchmark {
 
     private let folder: String
     private let byteCount: Int
-    private let state: UnsafeMutableRawBufferPointer
-    private let target: UnsafeMutableRawBufferPointer
+    private let statePages, targetPages: LargePages
+
+    private var state: UnsafeMutableRawBufferPointer { statePages.bytes }
+    private var target: UnsafeMutableRawBufferPointer { targetPages.bytes }
 
     /// - folder: an empty one is made there, and removed at the end
     public init(folder: String, byteCount: Int) {
         let whole = max(1, byteCount >> 20) << 20
         self.folder = FilePaths.join(folder, "apus-bench-checkpoint-\(getpid())")
         self.byteCount = whole
-        state = .allocate(byteCount: whole, alignment: 4096)
-        target = .allocate(byteCount: whole, alignment: 4096)
+        statePages = LargePages(byteCount: whole)
+        targetPages = LargePages(byteCount: whole)
         var random = SplitMix64(seed: 1)
         let words = state.bindMemory(to: UInt64.self)
         for index in words.indices { words[index] = random.next() }
         target.copyMemory(from: UnsafeRawBufferPointer(state))
-    }
-
-    deinit {
-        state.deallocate()
-        target.deallocate()
     }
 
     /// Everything in turn, `repetitions` times.
@@ -65,7 +62,7 @@ public final class CheckpointBenchmark {
         let saver = CheckpointSaver(directory, peers: SinglePeer(), options: options)
         options.isAsynchronous = true
         let background = CheckpointSaver(directory, peers: SinglePeer(), options: options)
-        background.prepare(byteCount: byteCount)
+        background.prepare(sliceBytes: slices(state).map(\.memory.count))
 
         var times = Times()
         for round in 0..<repetitions {
@@ -73,6 +70,7 @@ public final class CheckpointBenchmark {
             times.plainReadDisk.append(try plainRead(isCached: false))
             times.plainReadCache.append(try plainRead(isCached: true))
             try storage.removeFile(plainPath)
+            LargePages.takeAndLeave(byteCount: byteCount)
             times.save.append(
                 try Self.seconds { try saver.save(content(step: 2 * round + 1)) })
             times.loadDisk.append(try load(saver.lastSaved, isCached: false))
@@ -109,7 +107,8 @@ public final class CheckpointBenchmark {
 
     /// As `dd bs=1M conv=fsync` does it.
     private func plainWrite() throws(FileError) -> Double {
-        try Self.seconds { () throws(FileError) in
+        LargePages.takeAndLeave(byteCount: byteCount)
+        return try Self.seconds { () throws(FileError) in
             let file = open(plainPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
             guard file >= 0 else {
                 throw FileError.system(plainPath, "create the file", code: errno)
@@ -128,7 +127,10 @@ public final class CheckpointBenchmark {
     }
 
     private func plainRead(isCached: Bool) throws(FileError) -> Double {
-        if !isCached { try forget(plainPath) }
+        if !isCached {
+            try forget(plainPath)
+            LargePages.takeAndLeave(byteCount: byteCount)
+        }
         return try Self.seconds { () throws(FileError) in
             let file = try MappedFile(path: plainPath)
             for start in stride(from: 0, to: byteCount, by: Self.piece) {
@@ -143,6 +145,7 @@ public final class CheckpointBenchmark {
         guard let path else { preconditionFailure("nothing was saved") }
         if !isCached {
             for name in try FilePaths.names(in: path) { try forget(FilePaths.join(path, name)) }
+            LargePages.takeAndLeave(byteCount: byteCount)
         }
         return try Self.seconds {
             let checkpoint = try Checkpoint(path: path)

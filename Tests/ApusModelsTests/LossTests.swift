@@ -37,7 +37,8 @@ import Testing
         #expect(states(0, isTraining: true) == plain)
         let noisy = states(5, isTraining: true)
         #expect(noisy != plain)
-        #expect(states(5, isTraining: true) != noisy)
+        // Other tests at the same time may set the generator back, though hardly again and again.
+        #expect((0..<4).contains { _ in states(5, isTraining: true) != noisy })
         // A thousandth of the noise moves the states by about a thousandth as much.
         let far = largestDifference(noisy, plain)
         let near = largestDifference(states(5e-3, isTraining: true), plain)

@@ -15,20 +15,18 @@ public enum CheckpointChecks: String, Sendable, CaseIterable {
 final class VerifiedFile {
     private let file: MappedFile
     private let record: Manifest.FileRecord
-    private let checks: CheckpointChecks
+    let checks: CheckpointChecks
+    /// Whether the file seemed to be in memory when it was opened.
+    let isCached: Bool
     /// The block that was read last for a part of it: the next slice often begins in it.
     private var block: Int?
     private var scratch: UnsafeMutableRawBufferPointer?
 
-    /// Up to where the disk has been asked for bytes.
-    private var fetched = 0
-
     private static let tile = 1 << 18
-    /// How far the disk is ahead, so that it works while bytes are hashed.
-    private static let fetchWindow = 32 << 20
 
     init(
-        _ record: Manifest.FileRecord, in folder: String, _ checks: CheckpointChecks
+        _ record: Manifest.FileRecord, in folder: String, _ checks: CheckpointChecks,
+        isCached: Bool? = nil
     ) throws(FileError) {
         let path = FilePaths.join(folder, record.name)
         guard FilePaths.isFile(path) else {
@@ -38,6 +36,7 @@ final class VerifiedFile {
                 remedy: "restore it, or use another checkpoint")
         }
         file = try MappedFile(path: path)
+        self.isCached = isCached ?? file.isCached(0..<file.size)
         self.record = record
         self.checks = checks
         guard file.size == record.byteCount else {
@@ -67,7 +66,6 @@ final class VerifiedFile {
         _ range: Range<Int>, into destination: UnsafeMutableRawBufferPointer
     ) throws(FileError) {
         guard checks == .hashes else {
-            fetch(beyond: range.upperBound)
             return try file.read(at: range.lowerBound, into: destination)
         }
         var position = range.lowerBound
@@ -79,7 +77,7 @@ final class VerifiedFile {
             let target = UnsafeMutableRawBufferPointer(
                 rebasing: destination[start..<start + part.count])
             if part == whole {
-                try readBlock(number, at: position, into: target)
+                try loadChecked(number, into: target)
             } else {
                 let bytes = try held(number, whole)
                 let from = part.lowerBound - whole.lowerBound
@@ -99,40 +97,50 @@ final class VerifiedFile {
         let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer[..<range.count])
         if block != number {
             block = nil
-            try readBlock(number, at: range.lowerBound, into: bytes)
+            try loadChecked(number, into: bytes)
             block = number
         }
         return UnsafeRawBufferPointer(bytes)
     }
 
-    private func fetch(beyond position: Int) {
-        let end = min(position + Self.fetchWindow, file.size)
-        // In pieces that are worth a call.
-        guard end - fetched >= BlockHashes.size || end == file.size, end > fetched else { return }
-        file.fetch(max(fetched, position)..<end)
-        fetched = end
+    // MARK: On any thread
+
+    /// Copies bytes of the file, unchecked.
+    func load(
+        _ range: Range<Int>, into target: UnsafeMutableRawBufferPointer
+    ) throws(FileError) {
+        try file.read(at: range.lowerBound, into: target)
+    }
+
+    /// Throws unless these are the bytes that were written as a block.
+    func check(_ number: Int, _ bytes: UnsafeRawBufferPointer) throws(FileError) {
+        guard BlockHashes.hash(bytes) == record.hashes[number] else { throw damaged(number) }
     }
 
     /// Reads a block and hashes each tile of it while that is in the cache of the processor.
-    private func readBlock(
-        _ number: Int, at offset: Int, into target: UnsafeMutableRawBufferPointer
+    func loadChecked(
+        _ number: Int, into target: UnsafeMutableRawBufferPointer
     ) throws(FileError) {
-        fetch(beyond: offset)
         var hasher = BlockHasher()
         for start in stride(from: 0, to: target.count, by: Self.tile) {
             let end = min(start + Self.tile, target.count)
             let tile = UnsafeMutableRawBufferPointer(rebasing: target[start..<end])
-            try file.read(at: offset + start, into: tile)
+            try file.read(at: number * BlockHashes.size + start, into: tile)
             hasher.add(UnsafeRawBufferPointer(tile))
         }
-        guard hasher.finish() == [record.hashes[number]] else {
-            throw FileError(
-                file.path, at: .offset(offset),
-                "the \(target.count) bytes from here on are not what was written",
-                likelyCause: "the file was damaged on disk or in a copy",
-                remedy: "restore it, or use another checkpoint")
-        }
+        guard hasher.finish() == [record.hashes[number]] else { throw damaged(number) }
     }
+
+    private func damaged(_ number: Int) -> FileError {
+        let block = BlockHashes.range(number, ofFile: record.byteCount)
+        return FileError(
+            file.path, at: .offset(block.lowerBound),
+            "the \(block.count) bytes from here on are not what was written",
+            likelyCause: "the file was damaged on disk or in a copy",
+            remedy: "restore it, or use another checkpoint")
+    }
+
+    // MARK: Everything
 
     /// Reads and checks everything.
     func verify() throws(FileError) {

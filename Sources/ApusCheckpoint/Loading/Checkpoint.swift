@@ -8,6 +8,8 @@ public final class Checkpoint {
     private let checks: CheckpointChecks
     private var files: [Int: VerifiedFile] = [:]
     private let index: [StateKey: Int]
+    /// Whether files are taken to be in memory already; nil finds out.
+    var isCached: Bool?
 
     /// Reads and checks the manifest; files are opened when something of them is read.
     public init(path: String, checks: CheckpointChecks = .hashes) throws(FileError) {
@@ -17,14 +19,6 @@ public final class Checkpoint {
         self.manifest = manifest
         index = Dictionary(
             uniqueKeysWithValues: manifest.tensors.enumerated().map { ($0.element.key, $0.offset) })
-    }
-
-    /// The same one for another thread.
-    init(sharing other: Checkpoint) {
-        path = other.path
-        manifest = other.manifest
-        checks = other.checks
-        index = other.index
     }
 
     static func manifest(of folder: String) throws(FileError) -> Manifest {
@@ -75,18 +69,13 @@ public final class Checkpoint {
         _ tensor: Manifest.TensorRecord, _ elements: Range<Int>,
         into destination: UnsafeMutableRawBufferPointer
     ) throws(FileError) {
-        let size = tensor.dtype.byteCount
         precondition(
-            destination.count == elements.count * size,
+            destination.count == elements.count * tensor.dtype.byteCount,
             "read \(tensor.key): \(destination.count) bytes for \(elements.count) elements")
-        for slice in tensor.slices where slice.elements.overlaps(elements) {
-            let part = slice.elements.clamped(to: elements)
-            let start = slice.offset + (part.lowerBound - slice.elements.lowerBound) * size
-            let target = (part.lowerBound - elements.lowerBound) * size
-            try file(slice.file).read(
-                start..<start + part.count * size,
-                into: UnsafeMutableRawBufferPointer(
-                    rebasing: destination[target..<target + part.count * size]))
+        for place in tensor.places(of: elements) {
+            try file(place.file).read(
+                place.bytes,
+                into: UnsafeMutableRawBufferPointer(rebasing: destination[place.target]))
         }
     }
 
@@ -113,10 +102,10 @@ public final class Checkpoint {
         }
     }
 
-    private func file(_ index: Int) throws(FileError) -> VerifiedFile {
+    func file(_ index: Int) throws(FileError) -> VerifiedFile {
         if let file = files[index] { return file }
         let record = manifest.files[index]
-        let file = try VerifiedFile(record, in: path, checks)
+        let file = try VerifiedFile(record, in: path, checks, isCached: isCached)
         if record.name.hasSuffix(".safetensors") {
             try file.checkOrigin(id: manifest.id, path: FilePaths.join(path, record.name))
         }

@@ -77,7 +77,7 @@ extension Checkpoint {
                     tensor.shape == slice.shape ? SliceRead(slice: slice, tensor: tensor) : nil
                 }
             }
-            try read(reads, threads: Self.readingThreads(ranks: peers.worldSize))
+            try read(reads, threads: Self.threads(ranks: peers.worldSize))
             return .null
         }
         return report

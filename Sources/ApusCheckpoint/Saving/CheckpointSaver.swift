@@ -54,9 +54,10 @@ public final class CheckpointSaver {
     /// Makes what a save in the background needs while training begins, so that the first such save
     /// stops it no longer than the others.
     ///
-    /// - byteCount: of this rank's share of the state, or a little more
-    public func prepare(byteCount: Int) {
-        if options.isAsynchronous { copy.prepare(byteCount: byteCount) }
+    /// - sliceBytes: of the slices of this rank's share, or a little more
+    public func prepare(sliceBytes: [Int]) {
+        guard options.isAsynchronous else { return }
+        copy.prepare(byteCount: sliceBytes.reduce(0) { $0 + HostCopy.room(for: $1) })
     }
 
     /// Saves, or begins to; a save that is still under way is waited for first.
@@ -70,7 +71,7 @@ public final class CheckpointSaver {
             storage: directory.storage)
         let documents = content.documents
         if options.isAsynchronous {
-            copy.fill(from: share)
+            copy.fill(from: share, threads: Checkpoint.threads(ranks: peers.worldSize))
             let copy = copy
             save.task = BackgroundTask {
                 .part { try writer.write(copy.slices.map(PartSlice.init), documents) }

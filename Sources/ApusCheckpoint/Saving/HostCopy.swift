@@ -1,10 +1,7 @@
+internal import ApusFormats
 internal import CApusHost
-
-#if canImport(Glibc)
-    internal import Glibc
-#elseif canImport(Darwin)
-    internal import Darwin
-#endif
+internal import Dispatch
+internal import Synchronization
 
 /// Memory into which the state is copied, so that training may go on while it is written.
 ///
@@ -12,61 +9,80 @@ internal import CApusHost
 /// `@unchecked Sendable`: it is filled before a save begins in the background and not touched until
 /// that has ended.
 final class HostCopy: @unchecked Sendable {
-    private var buffer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    private var memory = LargePages(byteCount: 0)
     private var touching: BackgroundTask<Void>?
     private(set) var slices: [StateSlice] = []
 
-    deinit {
-        touching?.wait()
-        buffer.deallocate()
-    }
+    /// Bytes that a slice of so many takes: each begins where elements of every dtype are aligned.
+    static func room(for byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
 
     /// Makes the memory, in the background.
+    ///
+    /// - byteCount: the sum of the slices' ``room(for:)``
     func prepare(byteCount: Int) {
-        reserve(byteCount)
-        let memory = Memory(buffer: buffer)
+        let memory = reserve(byteCount)
         touching = BackgroundTask { memory.touch() }
     }
 
-    func fill(from sources: [StateSlice]) {
-        // 64 bytes a start, so that elements of every dtype are aligned.
+    /// - threads: training waits, so the processors of this rank have nothing else to do
+    func fill(from sources: [StateSlice], threads: Int) {
         var end = 0
         let starts = sources.map { source in
-            defer { end += (source.memory.count + 63) / 64 * 64 }
+            defer { end += Self.room(for: source.memory.count) }
             return end
         }
         touching?.wait()
         touching = nil
-        reserve(end)
+        let bytes = reserve(end).bytes
         slices = zip(sources, starts).map { source, start in
-            let memory = UnsafeMutableRawBufferPointer(
-                rebasing: buffer[start..<start + source.memory.count])
-            apus_copy_past_caches(
-                memory.baseAddress, source.memory.baseAddress, source.memory.count)
-            return StateSlice(
+            StateSlice(
                 source.key, shape: source.shape, dtype: source.dtype, elements: source.elements,
-                memory: memory)
+                memory: UnsafeMutableRawBufferPointer(
+                    rebasing: bytes[start..<start + source.memory.count]))
+        }
+        let copies = Copies(zip(sources, slices).flatMap { Copies.pieces($0.memory, $1.memory) })
+        DispatchQueue.concurrentPerform(iterations: min(threads, copies.count)) { _ in
+            copies.run()
         }
     }
 
-    private func reserve(_ byteCount: Int) {
-        guard buffer.count < byteCount else { return }
-        buffer.deallocate()
-        buffer = .allocate(byteCount: byteCount, alignment: Memory.hugePage)
-        #if canImport(Glibc)
-            madvise(buffer.baseAddress, byteCount, MADV_HUGEPAGE)
-        #endif
+    private func reserve(_ byteCount: Int) -> LargePages {
+        if memory.bytes.count < byteCount { memory = LargePages(byteCount: byteCount) }
+        return memory
     }
 }
 
-/// May go to a thread: ``HostCopy`` leaves the memory alone until it has been touched.
-private struct Memory: @unchecked Sendable {
-    let buffer: UnsafeMutableRawBufferPointer
+/// Copies that threads share.
+///
+/// `@unchecked Sendable`: each piece is copied by the one thread that took it.
+private final class Copies: @unchecked Sendable {
+    typealias Piece = (
+        source: UnsafeMutableRawBufferPointer, target: UnsafeMutableRawBufferPointer
+    )
 
-    static let hugePage = 2 << 20
+    private let pieces: [Piece]
+    private let next = Atomic(0)
+    var count: Int { pieces.count }
 
-    /// Has the system provide every page.
-    func touch() {
-        for offset in stride(from: 0, to: buffer.count, by: 4096) { buffer[offset] = 0 }
+    private static let pieceBytes = 8 << 20
+
+    init(_ pieces: [Piece]) { self.pieces = pieces }
+
+    static func pieces(
+        _ source: UnsafeMutableRawBufferPointer, _ target: UnsafeMutableRawBufferPointer
+    ) -> [Piece] {
+        stride(from: 0, to: source.count, by: pieceBytes).map { start in
+            let end = min(start + pieceBytes, source.count)
+            return (.init(rebasing: source[start..<end]), .init(rebasing: target[start..<end]))
+        }
+    }
+
+    func run() {
+        while true {
+            let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+            guard index < pieces.count else { return }
+            let (source, target) = pieces[index]
+            apus_copy_past_caches(target.baseAddress, source.baseAddress, source.count)
+        }
     }
 }

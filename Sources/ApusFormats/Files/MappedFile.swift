@@ -93,27 +93,21 @@ public final class MappedFile: @unchecked Sendable {
         }
     }
 
-    /// Has the system begin to bring these bytes from the disk, without waiting for them.
-    public func fetch(_ range: Range<Int>) {
-        #if canImport(Glibc)
-            // Asking for what is there costs as much as a third of reading it.
-            let ends = [range.lowerBound, range.upperBound - 1]
-            guard !range.isEmpty, !ends.allSatisfy(isResident) else { return }
-            posix_fadvise(
-                descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_WILLNEED)
-        #endif
-    }
-
-    #if canImport(Glibc)
-        /// Whether the page with this byte is in memory.
-        private func isResident(_ offset: Int) -> Bool {
-            guard let base = unsafeBytes.baseAddress else { return true }
-            let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    /// Whether these bytes seem to be in memory already, judged by some of them.
+    public func isCached(_ range: Range<Int>) -> Bool {
+        guard let base = unsafeBytes.baseAddress, !range.isEmpty else { return true }
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let middle = range.lowerBound + range.count / 2
+        return [range.lowerBound, middle, range.upperBound - 1].allSatisfy { offset in
             let start = UnsafeMutableRawPointer(mutating: base + offset / page * page)
-            var state: UInt8 = 0
+            #if canImport(Glibc)
+                var state: UInt8 = 0
+            #else
+                var state: CChar = 0
+            #endif
             return mincore(start, 1, &state) == 0 && state & 1 == 1
         }
-    #endif
+    }
 
     /// Tells the system that these bytes will not be read again soon, so that their pages need not
     /// stay resident. Reading them later is still correct.

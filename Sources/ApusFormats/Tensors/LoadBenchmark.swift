@@ -47,18 +47,22 @@ public struct LoadBenchmark {
         let peak = Self.peakResident() - before
         var best = (load: Double.infinity, plain: Double.infinity, stream: Double.infinity)
         let parts = try parts()
+        let storedBytes = parts.reduce(0) { $0 + $1.range.count }
         let files = Set(parts.map(\.path))
-        func evict() { if isCold { for file in files { Self.evict(file) } } }
+        func prepare() {
+            if isCold { for file in files { Self.evict(file) } }
+            LargePages.takeAndLeave(byteCount: first.bytes + (isCold ? storedBytes : 0))
+        }
         for _ in 0..<repetitions {
-            evict()
+            prepare()
             best.stream = min(best.stream, try read(parts, intoOneBuffer: true))
-            evict()
+            prepare()
             best.plain = min(best.plain, try read(parts, intoOneBuffer: false))
-            evict()
+            prepare()
             best.load = min(best.load, try load().seconds)
         }
         return Result(
-            storedBytes: parts.reduce(0) { $0 + $1.range.count }, loadedBytes: first.bytes,
+            storedBytes: storedBytes, loadedBytes: first.bytes,
             loadSeconds: best.load, plainSeconds: best.plain, streamSeconds: best.stream,
             peakBytes: peak, filePageBytes: first.filePages)
     }
@@ -146,18 +150,17 @@ public struct LoadBenchmark {
         defer { fclose(file) }
         var line = [CChar](repeating: 0, count: 256)
         while fgets(&line, Int32(line.count), file) != nil {
-            let words = String(cString: line).split(whereSeparator: \.isWhitespace)
+            let text = line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+            let words = String(decoding: text, as: UTF8.self).split(whereSeparator: \.isWhitespace)
             if words.count > 1, words[0] == name { return Int(words[1]).map { $0 * 1024 } }
         }
         return nil
     }
 }
 
-/// Memory that nobody has touched, in large pages where the system has them: what the pool gives
-/// models.
-private final class FreshMemory {
-    private let base: UnsafeMutableRawPointer
-    private let size: Int
+/// Memory that nobody has touched, in parts.
+private struct FreshMemory {
+    private let memory: LargePages
     private let ranges: [Range<Int>]
 
     /// - sizes: of the parts, in bytes
@@ -168,22 +171,10 @@ private final class FreshMemory {
             end = (start + size + 63) / 64 * 64
             return start..<(start + size)
         }
-        size = max(end, 64)
-        let memory = mmap(
-            nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        guard let memory, memory != MAP_FAILED else {
-            preconditionFailure("LoadBenchmark: the system gives no \(size) bytes")
-        }
-        #if os(Linux)
-            madvise(memory, size, MADV_HUGEPAGE)
-        #endif
-        base = memory
+        memory = LargePages(byteCount: end)
     }
 
     subscript(part: Int) -> UnsafeMutableRawBufferPointer {
-        UnsafeMutableRawBufferPointer(
-            start: base + ranges[part].lowerBound, count: ranges[part].count)
+        UnsafeMutableRawBufferPointer(rebasing: memory.bytes[ranges[part]])
     }
-
-    deinit { munmap(base, size) }
 }

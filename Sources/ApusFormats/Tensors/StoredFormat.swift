@@ -42,84 +42,36 @@ enum StoredFormat: Sendable, Hashable {
 }
 
 extension StoredFormat {
-    /// Converts elements that are in memory, of a format whose elements stand alone.
+    /// Elements that are decoded at once: they stay in the processor's nearest caches.
+    private static let decodedAtOnce = 1 << 13
+
+    /// Converts as many elements as `destination` has room for.
+    ///
+    /// - source: whole blocks
+    /// - skipped: elements of the first block that are not wanted
     func convert(
-        _ source: UnsafeRawBufferPointer, as target: DType,
+        _ source: UnsafeRawBufferPointer, skipping skipped: Int = 0, as target: DType,
         into destination: UnsafeMutableRawBufferPointer
     ) {
         if let dtype {
             NumberConversion.convert(source, dtype, to: destination, target)
             return
         }
-        let count = source.count / block.bytes * block.elements
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: count) { floats in
-            guard let base = floats.baseAddress, let input = source.baseAddress else { return }
-            decode(input, blocks: source.count / block.bytes, into: base)
-            NumberConversion.convert(
-                UnsafeRawBufferPointer(floats), .float32, to: destination, target)
-        }
-    }
-
-    /// Bytes that are read at once: they and their decoded form stay in the second-level cache.
-    private static let pieceBytes = 1 << 18
-
-    /// Reads the elements of the tensor whose data begins at `offset` of the file.
-    func read(
-        _ file: MappedFile, offset: Int, elements: Range<Int>, as target: DType,
-        into destination: UnsafeMutableRawBufferPointer
-    ) throws(FileError) {
-        let shared = SharedDestination(bytes: destination)
-        let span = ParallelRead.spanBytes / target.byteCount
-        let spanBytes = span / block.elements * block.bytes
-        try ParallelRead.forEachSpan(of: elements, length: span) { part throws(FileError) in
-            if elements.count > span {
-                // The disk goes on while this is converted, also into the next tensor.
-                let ahead = offset + part.upperBound / block.elements * block.bytes + 2 * spanBytes
-                file.fetch(ahead..<(ahead + spanBytes))
-            }
-            let from = (part.lowerBound - elements.lowerBound) * target.byteCount
-            let to = (part.upperBound - elements.lowerBound) * target.byteCount
-            let own = UnsafeMutableRawBufferPointer(rebasing: shared.bytes[from..<to])
-            try readSpan(file, offset: offset, elements: part, as: target, into: own)
-        }
-    }
-
-    private func readSpan(
-        _ file: MappedFile, offset: Int, elements: Range<Int>, as target: DType,
-        into destination: UnsafeMutableRawBufferPointer
-    ) throws(FileError) {
-        if elements.isEmpty { return }
-        if dtype == target {
-            try file.read(at: offset + elements.lowerBound * target.byteCount, into: destination)
-            return
-        }
-        let pieceElements = Self.pieceBytes / block.bytes * block.elements
-        let first = elements.lowerBound / block.elements * block.elements
-        let scratch = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: Self.pieceBytes, alignment: 64)
-        let floats = UnsafeMutableBufferPointer<Float>.allocate(
-            capacity: dtype == nil ? pieceElements : 0)
-        defer {
-            scratch.deallocate()
-            floats.deallocate()
-        }
-        for start in stride(from: first, to: elements.upperBound, by: pieceElements) {
-            let end = min(start + pieceElements, elements.upperBound)
-            let wanted = max(start, elements.lowerBound)..<end
-            let blocks = (end - start + block.elements - 1) / block.elements
-            let piece = UnsafeMutableRawBufferPointer(rebasing: scratch[..<(blocks * block.bytes)])
-            try file.read(at: offset + start / block.elements * block.bytes, into: piece)
-            let from = (wanted.lowerBound - elements.lowerBound) * target.byteCount
-            let to = (wanted.upperBound - elements.lowerBound) * target.byteCount
-            let output = UnsafeMutableRawBufferPointer(rebasing: destination[from..<to])
-            if let dtype {
-                NumberConversion.convert(UnsafeRawBufferPointer(piece), dtype, to: output, target)
-            } else {
-                decode(piece.baseAddress!, blocks: blocks, into: floats.baseAddress!)
-                let skipped = wanted.lowerBound - start
-                let decoded = floats[skipped..<(skipped + wanted.count)]
-                let raw = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: decoded))
-                NumberConversion.convert(raw, .float32, to: output, target)
+        let wanted = skipped..<(skipped + destination.count / target.byteCount)
+        let length = Self.decodedAtOnce / block.elements * block.elements
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: length) { floats in
+            for start in stride(from: 0, to: wanted.upperBound, by: length) {
+                let count = min(length, source.count / block.bytes * block.elements - start)
+                let stored = source.baseAddress! + start / block.elements * block.bytes
+                decode(stored, blocks: count / block.elements, into: floats.baseAddress!)
+                let part = wanted.clamped(to: start..<start + count)
+                let decoded = UnsafeMutableBufferPointer(
+                    rebasing: floats[(part.lowerBound - start)..<(part.upperBound - start)])
+                let from = (part.lowerBound - skipped) * target.byteCount
+                let to = (part.upperBound - skipped) * target.byteCount
+                NumberConversion.convert(
+                    UnsafeRawBufferPointer(decoded), .float32,
+                    to: UnsafeMutableRawBufferPointer(rebasing: destination[from..<to]), target)
             }
         }
     }

@@ -99,10 +99,10 @@ final class RunCheckpoints {
     /// Before the first step: makes ready for saves in the background.
     func prepare(_ session: TrainingSession) {
         // Where the ranks' shares are cut, one may be some bytes more than its part.
-        let bytes = session.trained.engine.stateSlices().reduce(0) {
-            $0 + $1.memory.byteCount / $1.copies.count + 128
+        let bytes = session.trained.engine.stateSlices().map {
+            $0.memory.byteCount / $0.copies.count + 64
         }
-        saver.prepare(byteCount: bytes)
+        saver.prepare(sliceBytes: bytes)
     }
 
     /// After each optimizer step: moves a save in the background along.
