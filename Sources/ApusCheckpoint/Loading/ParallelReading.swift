@@ -39,7 +39,7 @@ private struct BlockReading: @unchecked Sendable {
     /// What comes from a disk is read in the order of the file, by one thread after the other, and
     /// checked side by side.
     func run(threads: Int) throws(FileError) {
-        let turns = ParallelRead(blocks.indices, length: 1, threads: threads)
+        let turns = ParallelSpans<FileError>(blocks.indices, length: 1, threads: threads)
         try turns.onThreads { () throws(FileError) in
             let buffer = BlockBuffer()
             var file: VerifiedFile?

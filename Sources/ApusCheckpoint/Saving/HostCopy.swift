@@ -1,7 +1,5 @@
 internal import ApusFormats
 internal import CApusHost
-internal import Dispatch
-internal import Synchronization
 
 /// Memory into which the state is copied, so that training may go on while it is written.
 ///
@@ -40,10 +38,7 @@ final class HostCopy: @unchecked Sendable {
                 memory: UnsafeMutableRawBufferPointer(
                     rebasing: bytes[start..<start + source.memory.count]))
         }
-        let copies = Copies(zip(sources, slices).flatMap { Copies.pieces($0.memory, $1.memory) })
-        DispatchQueue.concurrentPerform(iterations: min(threads, copies.count)) { _ in
-            copies.run()
-        }
+        Copies(from: sources, to: slices).run(threads: threads)
     }
 
     private func reserve(_ byteCount: Int) -> LargePages {
@@ -55,34 +50,32 @@ final class HostCopy: @unchecked Sendable {
 /// Copies that threads share.
 ///
 /// `@unchecked Sendable`: each piece is copied by the one thread that took it.
-private final class Copies: @unchecked Sendable {
-    typealias Piece = (
-        source: UnsafeMutableRawBufferPointer, target: UnsafeMutableRawBufferPointer
-    )
-
-    private let pieces: [Piece]
-    private let next = Atomic(0)
-    var count: Int { pieces.count }
+private struct Copies: @unchecked Sendable {
+    private let pieces:
+        [(source: UnsafeMutableRawBufferPointer, target: UnsafeMutableRawBufferPointer)]
 
     private static let pieceBytes = 8 << 20
 
-    init(_ pieces: [Piece]) { self.pieces = pieces }
-
-    static func pieces(
-        _ source: UnsafeMutableRawBufferPointer, _ target: UnsafeMutableRawBufferPointer
-    ) -> [Piece] {
-        stride(from: 0, to: source.count, by: pieceBytes).map { start in
-            let end = min(start + pieceBytes, source.count)
-            return (.init(rebasing: source[start..<end]), .init(rebasing: target[start..<end]))
+    init(from sources: [StateSlice], to targets: [StateSlice]) {
+        pieces = zip(sources, targets).flatMap { source, target in
+            let size = source.memory.count
+            return stride(from: 0, to: size, by: Self.pieceBytes).map { start in
+                let part = start..<min(start + Self.pieceBytes, size)
+                return (
+                    UnsafeMutableRawBufferPointer(rebasing: source.memory[part]),
+                    UnsafeMutableRawBufferPointer(rebasing: target.memory[part])
+                )
+            }
         }
     }
 
-    func run() {
-        while true {
-            let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-            guard index < pieces.count else { return }
-            let (source, target) = pieces[index]
-            apus_copy_past_caches(target.baseAddress, source.baseAddress, source.count)
+    func run(threads: Int) {
+        let turns = ParallelSpans<Never>(pieces.indices, length: 1, threads: threads)
+        turns.onThreads {
+            while let taken = turns.take() {
+                let (source, target) = pieces[taken.lowerBound]
+                apus_copy_past_caches(target.baseAddress, source.baseAddress, source.count)
+            }
         }
     }
 }

@@ -43,10 +43,10 @@ private struct TensorRead: @unchecked Sendable {
     /// Threads read side by side.
     func fromCache() throws(FileError) {
         let blockBytes = max(format.block.bytes, format.block.elements * target.byteCount)
-        let spans = ParallelRead(blocks, length: Self.spanBytes / blockBytes)
+        let spans = ParallelSpans<FileError>(blocks, length: Self.spanBytes / blockBytes)
         try spans.onThreads { () throws(FileError) in
             let piece = format.dtype == target ? nil : Piece(byteCount: Self.pieceBytes)
-            while let span = try spans.take() {
+            while let span = spans.take() {
                 guard let piece else {
                     try copy(span)
                     continue
@@ -64,7 +64,7 @@ private struct TensorRead: @unchecked Sendable {
     /// turns at reading and convert side by side.
     func fromDisk() throws(FileError) {
         if format.dtype == target { return try copy(blocks) }
-        let pieces = ParallelRead(blocks, length: pieceBlocks)
+        let pieces = ParallelSpans<FileError>(blocks, length: pieceBlocks)
         try pieces.onThreads { () throws(FileError) in
             let piece = Piece(byteCount: Self.pieceBytes)
             while let part = try pieces.take({ part throws(FileError) in
