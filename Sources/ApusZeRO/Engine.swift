@@ -110,11 +110,17 @@ public final class Engine {
 
     /// Lets `fill` write fp32 values: for every parameter, the elements that this rank holds.
     /// Rounding to the compute dtype and spreading to other ranks follow.
+    ///
+    /// - settle: returns when all values have been written, where `fill` leaves that to other
+    ///   threads
     public func load(
-        _ fill: (ParameterSpec, Range<Int>, UnsafeMutableBufferPointer<Float>) throws -> Void
+        _ fill: (ParameterSpec, Range<Int>, UnsafeMutableBufferPointer<Float>) throws -> Void,
+        settle: () -> Void = {}
     ) throws {
         try weightsWillChange()
-        for unit in units { try unit.weights.load(fill) }
+        for unit in units { try unit.weights.load(fill, settle: settle) }
+        settle()
+        for unit in units { unit.weights.roundMasters() }
         try weightsDidChange()
     }
 

@@ -70,9 +70,11 @@ final class UnitWeights {
 
     // MARK: Values
 
-    /// Lets `fill` write the fp32 values of this rank's elements, parameter by parameter.
+    /// Lets `fill` write the fp32 values of this rank's elements, parameter by parameter. They are
+    /// all there after the next `settle`; ``roundMasters()`` is still to be called then.
     func load(
-        _ fill: (ParameterSpec, Range<Int>, UnsafeMutableBufferPointer<Float>) throws -> Void
+        _ fill: (ParameterSpec, Range<Int>, UnsafeMutableBufferPointer<Float>) throws -> Void,
+        settle: () -> Void
     ) throws {
         for piece in layout.pieces(in: ownRange) {
             let spec = layout.slots[piece.slot].spec
@@ -81,11 +83,14 @@ final class UnitWeights {
                 try fill(spec, piece.elements, target.flatMemory.floats)
             } else {
                 let staging = Tensor.empty([piece.elements.count])
-                try fill(spec, piece.elements, staging.flatMemory.floats)
+                do {
+                    // Others may still write when filling has failed.
+                    defer { settle() }
+                    try fill(spec, piece.elements, staging.flatMemory.floats)
+                }
                 target.assign(staging)
             }
         }
-        roundMasters()
     }
 
     /// Rounds the masters to what the model computes with.

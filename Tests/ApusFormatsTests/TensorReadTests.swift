@@ -54,9 +54,11 @@ import Testing
         }
         for isCached in [false, true] {
             let target = (dtype: target, memory: LargePages(byteCount: size))
-            try format.read(
-                file, offset: Self.header, elements: elements, as: target.dtype,
-                into: target.memory.bytes, isCached: isCached)
+            try ReadPipeline.run { pipeline throws(FileError) in
+                try format.read(
+                    file, offset: Self.header, elements: elements, as: target.dtype,
+                    into: target.memory.bytes, through: pipeline, isCached: isCached)
+            }
             let order = memcmp(target.memory.bytes.baseAddress!, wanted.bytes.baseAddress!, size)
             #expect(order == 0, "cached: \(isCached)")
         }
@@ -67,11 +69,54 @@ import Testing
         let file = try MappedFile(path: folder.write("short", content(5_000_000)))
         let memory = LargePages(byteCount: 6_000_000)
         #expect(throws: FileError.self) {
-            try StoredFormat.plain(.float32).read(
-                file, offset: Self.header, elements: 0..<1_500_000, as: target,
-                into: UnsafeMutableRawBufferPointer(
-                    rebasing: memory.bytes[..<(1_500_000 * target.byteCount)]),
-                isCached: isCached)
+            try ReadPipeline.run { pipeline throws(FileError) in
+                try StoredFormat.plain(.float32).read(
+                    file, offset: Self.header, elements: 0..<1_500_000, as: target,
+                    into: UnsafeMutableRawBufferPointer(
+                        rebasing: memory.bytes[..<(1_500_000 * target.byteCount)]),
+                    through: pipeline, isCached: isCached)
+            }
+        }
+    }
+
+    /// Tensors of all sizes through one pipeline are in their places at the end, though others in
+    /// between cannot be read.
+    @Test func tensorsShareAPipeline() throws {
+        let count = 12_000_000
+        let content = content(2 * count)
+        let file = try MappedFile(path: folder.write("many", content))
+        let (read, wanted) = (LargePages(byteCount: 4 * count), LargePages(byteCount: 4 * count))
+        content.withUnsafeBytes {
+            NumberConversion.convert(
+                .init(rebasing: $0[Self.header...]), .bfloat16, to: wanted.bytes, .float32)
+        }
+        let behind = count - 900_000..<count + 1
+        let other = LargePages(byteCount: 4 * behind.count)
+        var random = SplitMix64(seed: 3)
+        for _ in 0..<3 {
+            memset(read.bytes.baseAddress!, 0, read.bytes.count)
+            let failures = ReadPipeline.run { pipeline in
+                var (start, failures) = (0, 0)
+                while start < count {
+                    let end = min(start + Int(random.next() % 2_000_000) + 1, count)
+                    for (range, memory) in [(start..<end, read), (behind, other)] {
+                        do throws(FileError) {
+                            try StoredFormat.plain(.bfloat16).read(
+                                file, offset: Self.header, elements: range, as: .float32,
+                                into: .init(
+                                    rebasing: memory.bytes.dropFirst(
+                                        memory === read ? 4 * start : 0)),
+                                through: pipeline, isCached: false)
+                        } catch {
+                            failures += 1
+                        }
+                    }
+                    start = end
+                }
+                return failures
+            }
+            #expect(failures > 5)
+            #expect(memcmp(read.bytes.baseAddress!, wanted.bytes.baseAddress!, 4 * count) == 0)
         }
     }
 }

@@ -31,7 +31,7 @@ public final class StateWeights: TensorSource, @unchecked Sendable {
 
     public func read(
         _ name: String, elements: Range<Int>, as dtype: DType,
-        into destination: UnsafeMutableRawBufferPointer
+        into destination: UnsafeMutableRawBufferPointer, through pipeline: ReadPipeline
     ) throws(FileError) {
         guard let tensor = tensors[name] else {
             throw FileError(state.path, "holds no weight '\(name)'")

@@ -59,7 +59,7 @@ public final class GGUFFile: TensorSource {
 
     public func read(
         _ name: String, elements: Range<Int>, as dtype: DType,
-        into destination: UnsafeMutableRawBufferPointer
+        into destination: UnsafeMutableRawBufferPointer, through pipeline: ReadPipeline
     ) throws(FileError) {
         guard let (entry, stored) = entries[ByteKey(name)] else {
             throw noSuchTensor(name, in: path, names: names)
@@ -68,6 +68,6 @@ public final class GGUFFile: TensorSource {
         guard stored.canBeRead(as: dtype) else { throw noConversion(entry, to: dtype) }
         try stored.read(
             file, offset: entry.byteRange.lowerBound, elements: elements, as: dtype,
-            into: destination)
+            into: destination, through: pipeline)
     }
 }

@@ -43,12 +43,13 @@ public final class PickledTensors: TensorSource {
 
     public func read(
         _ name: String, elements: Range<Int>, as dtype: DType,
-        into destination: UnsafeMutableRawBufferPointer
+        into destination: UnsafeMutableRawBufferPointer, through pipeline: ReadPipeline
     ) throws(FileError) {
         guard let member = members[ByteKey(name)] else {
             throw noSuchTensor(name, in: file.path, names: names)
         }
         let tensor = try file.require(member, "\"\(name)\"") { $0.tensor }
-        try file.read(tensor, name, elements: elements, as: dtype, into: destination)
+        try file.read(
+            tensor, name, elements: elements, as: dtype, into: destination, through: pipeline)
     }
 }

@@ -63,6 +63,16 @@ public final class PyTorchFile: Sendable {
         _ tensor: PickledTensor, _ name: String, elements: Range<Int>, as dtype: DType,
         into destination: UnsafeMutableRawBufferPointer
     ) throws(FileError) {
+        try ReadPipeline.run { pipeline throws(FileError) in
+            try read(
+                tensor, name, elements: elements, as: dtype, into: destination, through: pipeline)
+        }
+    }
+
+    func read(
+        _ tensor: PickledTensor, _ name: String, elements: Range<Int>, as dtype: DType,
+        into destination: UnsafeMutableRawBufferPointer, through pipeline: ReadPipeline
+    ) throws(FileError) {
         let entry = entry(tensor, name)
         checkRead(entry, elements, dtype, destination)
         guard let stored = tensor.dtype.stored, stored.canBeRead(as: dtype) else {
@@ -71,7 +81,7 @@ public final class PyTorchFile: Sendable {
         if tensor.isContiguous, case .file(let offset) = tensor.storage.place {
             try stored.read(
                 file, offset: base + offset + tensor.offset * stored.block.bytes,
-                elements: elements, as: dtype, into: destination)
+                elements: elements, as: dtype, into: destination, through: pipeline)
         } else {
             tensor.gather(from: file, base, stored, elements, as: dtype, into: destination)
         }

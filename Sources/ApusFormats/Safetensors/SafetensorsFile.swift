@@ -36,7 +36,7 @@ public final class SafetensorsFile: TensorSource {
 
     public func read(
         _ name: String, elements: Range<Int>, as dtype: DType,
-        into destination: UnsafeMutableRawBufferPointer
+        into destination: UnsafeMutableRawBufferPointer, through pipeline: ReadPipeline
     ) throws(FileError) {
         guard let (entry, stored) = entries[ByteKey(name)] else {
             throw noSuchTensor(name, in: file.path, names: names)
@@ -47,7 +47,7 @@ public final class SafetensorsFile: TensorSource {
         }
         try stored.read(
             file, offset: entry.byteRange.lowerBound, elements: elements, as: dtype,
-            into: destination)
+            into: destination, through: pipeline)
     }
 }
 

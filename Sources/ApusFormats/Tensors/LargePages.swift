@@ -36,7 +36,24 @@ public final class LargePages: @unchecked Sendable {
         for offset in stride(from: 0, to: bytes.count, by: 4096) { bytes[offset] = 0 }
     }
 
-    /// Takes so much memory from the system and lets it go again. A virtual machine whose host took
-    /// its free memory back has it at hand then: for benchmarks that measure something else.
-    public static func takeAndLeave(byteCount: Int) { LargePages(byteCount: byteCount).touch() }
+    /// Has so much memory at hand for what comes next: takes it from the system and lets it go
+    /// again. For benchmarks that measure something else than a virtual machine that fetches memory
+    /// back from its host.
+    ///
+    /// What the system hands out next need not be what it just got back, so this takes three times
+    /// as much, where so much is free.
+    public static func takeAndLeave(byteCount: Int) {
+        LargePages(byteCount: max(byteCount, min(3 * byteCount, freeBytes - reserve))).touch()
+    }
+
+    /// For the rest of the machine.
+    private static var reserve: Int { 1 << 30 }
+
+    private static var freeBytes: Int {
+        #if os(Linux)
+            return sysconf(Int32(_SC_AVPHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
+        #else
+            return 0
+        #endif
+    }
 }

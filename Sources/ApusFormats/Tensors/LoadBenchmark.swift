@@ -77,9 +77,13 @@ public struct LoadBenchmark {
         }
         let size = tensors.reduce(0) { $0 + $1.0.elementCount * $1.1.byteCount }
         let memory = FreshMemory(tensors.map { $0.0.elementCount * $0.1.byteCount })
-        for (number, (entry, type)) in tensors.enumerated() {
-            try source.read(
-                entry.name, elements: 0..<entry.elementCount, as: type, into: memory[number])
+        defer { withExtendedLifetime(memory) {} }
+        try ReadPipeline.run { pipeline throws(FileError) in
+            for (number, (entry, type)) in tensors.enumerated() {
+                try source.read(
+                    entry.name, elements: 0..<entry.elementCount, as: type, into: memory[number],
+                    through: pipeline)
+            }
         }
         let seconds = (ContinuousClock.now - start).seconds
         return (size, seconds, Self.residentFilePages())

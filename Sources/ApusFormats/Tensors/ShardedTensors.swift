@@ -61,11 +61,12 @@ public final class ShardedTensors: TensorSource {
 
     public func read(
         _ name: String, elements: Range<Int>, as dtype: DType,
-        into destination: UnsafeMutableRawBufferPointer
+        into destination: UnsafeMutableRawBufferPointer, through pipeline: ReadPipeline
     ) throws(FileError) {
         guard let shard = shards[ByteKey(name)] else {
             throw noSuchTensor(name, in: path, names: names)
         }
-        try shard.read(name, elements: elements, as: dtype, into: destination)
+        try shard.read(
+            name, elements: elements, as: dtype, into: destination, through: pipeline)
     }
 }

@@ -6,20 +6,25 @@ extension StoredFormat {
     /// - isCached: nil finds out
     func read(
         _ file: MappedFile, offset: Int, elements: Range<Int>, as target: DType,
-        into destination: UnsafeMutableRawBufferPointer, isCached: Bool? = nil
+        into destination: UnsafeMutableRawBufferPointer, through pipeline: ReadPipeline,
+        isCached: Bool? = nil
     ) throws(FileError) {
         if elements.isEmpty { return }
         let read = TensorRead(
             file: file, offset: offset, format: self, target: target, elements: elements,
             destination: destination)
-        try isCached ?? read.isCached ? read.fromCache() : read.fromDisk()
+        if isCached ?? pipeline.isCached(read.place, of: file) {
+            try read.fromCache()
+        } else {
+            try read.fromDisk(through: pipeline)
+        }
     }
 }
 
 /// The reading of some elements of a tensor, on several threads.
 ///
 /// `@unchecked Sendable`: each thread fills its own part of the destination.
-private struct TensorRead: @unchecked Sendable {
+struct TensorRead: @unchecked Sendable {
     let file: MappedFile
     let offset: Int
     let format: StoredFormat
@@ -29,8 +34,6 @@ private struct TensorRead: @unchecked Sendable {
 
     /// Bytes of a thread's turn.
     private static let spanBytes = 4 << 20
-    /// Bytes that are converted at once: they and their result stay in the second-level cache.
-    private static let pieceBytes = 1 << 20
 
     /// Those that hold the elements.
     private var blocks: Range<Int> {
@@ -38,14 +41,15 @@ private struct TensorRead: @unchecked Sendable {
         return elements.lowerBound / size..<(elements.upperBound + size - 1) / size
     }
 
-    var isCached: Bool { file.isCached(place(of: blocks)) }
+    /// In the file.
+    var place: Range<Int> { place(of: blocks) }
 
     /// Threads read side by side.
     func fromCache() throws(FileError) {
         let blockBytes = max(format.block.bytes, format.block.elements * target.byteCount)
         let spans = ParallelSpans<FileError>(blocks, length: Self.spanBytes / blockBytes)
         try spans.onThreads { () throws(FileError) in
-            let piece = format.dtype == target ? nil : Piece(byteCount: Self.pieceBytes)
+            let piece = format.dtype == target ? nil : Piece()
             while let span = spans.take() {
                 guard let piece else {
                     try copy(span)
@@ -60,24 +64,24 @@ private struct TensorRead: @unchecked Sendable {
         }
     }
 
-    /// From beginning to end, which disks and the system's reading ahead like best: threads take
-    /// turns at reading and convert side by side.
-    func fromDisk() throws(FileError) {
+    /// This thread reads.
+    func fromDisk(through pipeline: ReadPipeline) throws(FileError) {
         if format.dtype == target { return try copy(blocks) }
-        let pieces = ParallelSpans<FileError>(blocks, length: pieceBlocks)
-        try pieces.onThreads { () throws(FileError) in
-            let piece = Piece(byteCount: Self.pieceBytes)
-            while let part = try pieces.take({ part throws(FileError) in
+        for start in stride(from: blocks.lowerBound, to: blocks.upperBound, by: pieceBlocks) {
+            let part = start..<min(start + pieceBlocks, blocks.upperBound)
+            let piece = pipeline.takePiece()
+            do throws(FileError) {
                 try piece.read(file, place(of: part))
-            }) {
-                convert(part, of: piece)
+            } catch {
+                pipeline.keep(piece)
+                throw error
             }
+            pipeline.add(Conversion(read: self, part: part, piece: piece))
         }
     }
 
-    private var pieceBlocks: Int { Self.pieceBytes / format.block.bytes }
+    private var pieceBlocks: Int { Piece.byteCount / format.block.bytes }
 
-    /// In the file.
     private func place(of blocks: Range<Int>) -> Range<Int> {
         offset + blocks.lowerBound * format.block.bytes
             ..< offset + blocks.upperBound * format.block.bytes
@@ -88,7 +92,7 @@ private struct TensorRead: @unchecked Sendable {
         try file.read(at: place(of: part).lowerBound, into: output(part))
     }
 
-    private func convert(_ part: Range<Int>, of piece: Piece) {
+    fileprivate func convert(_ part: Range<Int>, of piece: Piece) {
         let stored = UnsafeRawBufferPointer(rebasing: piece.bytes[..<place(of: part).count])
         let size = format.block.elements
         let held = part.lowerBound * size..<part.upperBound * size
@@ -104,16 +108,15 @@ private struct TensorRead: @unchecked Sendable {
     }
 }
 
-/// Stored bytes on their way to a conversion.
-private final class Piece {
-    let bytes: UnsafeMutableRawBufferPointer
+/// A piece of a tensor that has been read, and is in its place when it has been converted.
+struct Conversion {
+    let read: TensorRead
+    let part: Range<Int>
+    let piece: Piece
 
-    init(byteCount: Int) { bytes = .allocate(byteCount: byteCount, alignment: 64) }
-
-    deinit { bytes.deallocate() }
-
-    func read(_ file: MappedFile, _ place: Range<Int>) throws(FileError) {
-        let target = UnsafeMutableRawBufferPointer(rebasing: bytes[..<place.count])
-        try file.read(at: place.lowerBound, into: target)
+    /// Returns the piece for another.
+    func run() -> Piece {
+        read.convert(part, of: piece)
+        return piece
     }
 }

@@ -38,15 +38,29 @@ public protocol TensorSource: Sendable {
     func entry(_ name: String) -> TensorEntry?
 
     /// Reads elements (row-major, so that whole rows are a range) as `dtype` into `destination`,
-    /// whose size is exactly theirs and which is aligned for them.
+    /// whose size is exactly theirs and which is aligned for them. They are there when the pipeline
+    /// has finished, at the latest.
     ///
     /// Floating-point formats convert into each other, rounding to nearest even; integers and
     /// booleans are read only as what they are. Throws for a name that is not there, a conversion
-    /// that is not defined, and failures of the disk. Several threads may read at the same time.
+    /// that is not defined, and failures of the disk. Several threads may read at the same time,
+    /// each through a pipeline of its own.
     func read(
         _ name: String, elements: Range<Int>, as dtype: DType,
-        into destination: UnsafeMutableRawBufferPointer
+        into destination: UnsafeMutableRawBufferPointer, through pipeline: ReadPipeline
     ) throws(FileError)
+}
+
+extension TensorSource {
+    /// Reads elements that are there when this returns.
+    public func read(
+        _ name: String, elements: Range<Int>, as dtype: DType,
+        into destination: UnsafeMutableRawBufferPointer
+    ) throws(FileError) {
+        try ReadPipeline.run { pipeline throws(FileError) in
+            try read(name, elements: elements, as: dtype, into: destination, through: pipeline)
+        }
+    }
 }
 
 extension TensorSource {

@@ -1,4 +1,5 @@
 public import ApusBase
+public import ApusFormats
 public import ApusNN
 internal import ApusTensor
 
@@ -47,13 +48,14 @@ public final class AdaptedWeights: WeightSource {
 
     public func read(
         _ spec: ParameterSpec, elements: Range<Int>, as dtype: DType,
-        into destination: UnsafeMutableRawBufferPointer
+        into destination: UnsafeMutableRawBufferPointer, through pipeline: ReadPipeline
     ) throws(FileError) {
         if let adapter, Self.isStored(spec) {
             return try adapter.read(spec.name, elements: elements, as: dtype, into: destination)
         }
         guard let values = try newValues(of: spec) else {
-            return try base.read(spec, elements: elements, as: dtype, into: destination)
+            return try base.read(
+                spec, elements: elements, as: dtype, into: destination, through: pipeline)
         }
         let part = values.contiguous().reshape(-1).slice(0, elements).to(dtype).contiguous()
         part.copyBytes(to: destination)

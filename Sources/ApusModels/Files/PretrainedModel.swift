@@ -1,5 +1,5 @@
 public import ApusBase
-internal import ApusFormats
+public import ApusFormats
 public import ApusNN
 internal import ApusTensor
 
@@ -130,28 +130,30 @@ extension PretrainedModel {
         return source.names.filter { !fit.uses($0) && !names.isExpectedExtra($0) }
     }
 
-    /// Reads elements (row-major) of a parameter as `dtype`; they are exactly the destination's
-    /// size.
     public func read(
         _ spec: ParameterSpec, elements: Range<Int>, as dtype: DType,
-        into destination: UnsafeMutableRawBufferPointer
+        into destination: UnsafeMutableRawBufferPointer, through pipeline: ReadPipeline
     ) throws(FileError) {
         guard let source else { throw noWeights }
         guard let location = places.location(of: spec.name, in: source) else {
             throw FileError(path, "has no \(spec.name)")
         }
-        try location.read(elements, as: dtype, from: source, into: destination)
+        try location.read(
+            elements, as: dtype, from: source, into: destination, through: pipeline)
     }
 
     /// Fills a model whose parameters already have host memory; returns tensors that nothing used.
     public func load(into store: ParameterStore) throws(FileError) -> [String] {
         let unused = try check(store.parameters.map(\.spec))
-        for parameter in store.parameters {
-            guard let memory = parameter.value.hostMemory else {
-                preconditionFailure("load: \(parameter.name) is not contiguous host memory")
+        try ReadPipeline.run { pipeline throws(FileError) in
+            for parameter in store.parameters {
+                guard let memory = parameter.value.hostMemory else {
+                    preconditionFailure("load: \(parameter.name) is not contiguous host memory")
+                }
+                try read(
+                    parameter.spec, elements: 0..<parameter.spec.elementCount,
+                    as: parameter.value.dtype, into: memory, through: pipeline)
             }
-            let all = 0..<parameter.spec.elementCount
-            try read(parameter.spec, elements: all, as: parameter.value.dtype, into: memory)
         }
         return unused
     }

@@ -15,13 +15,14 @@ struct WeightLocation {
     }
 
     /// Reads elements (row-major) of the parameter as `dtype`; they are exactly the destination's
-    /// size.
+    /// size, and there when the pipeline has finished, at the latest.
     func read(
         _ elements: Range<Int>, as dtype: DType, from source: any TensorSource,
-        into destination: UnsafeMutableRawBufferPointer
+        into destination: UnsafeMutableRawBufferPointer, through pipeline: ReadPipeline
     ) throws(FileError) {
         guard let place else {
-            return try source.read(entry.name, elements: elements, as: dtype, into: destination)
+            return try source.read(
+                entry.name, elements: elements, as: dtype, into: destination, through: pipeline)
         }
         if place.addsOne {
             try readLessOne(elements, as: dtype, from: source, into: destination)
@@ -33,7 +34,8 @@ struct WeightLocation {
         } else {
             let start = (place.expert ?? 0) * shape.reduce(1, *)
             let own = (start + elements.lowerBound)..<(start + elements.upperBound)
-            try source.read(entry.name, elements: own, as: dtype, into: destination)
+            try source.read(
+                entry.name, elements: own, as: dtype, into: destination, through: pipeline)
         }
     }
 

@@ -1,4 +1,5 @@
 public import ApusBase
+public import ApusFormats
 public import ApusNN
 internal import ApusTensor
 
@@ -8,14 +9,24 @@ public protocol WeightSource {
     func check(_ specs: [ParameterSpec]) throws(FileError) -> [String]
 
     /// Reads elements (row-major) of a parameter as `dtype`; they are exactly the destination's
-    /// size.
+    /// size, and there when the pipeline has finished, at the latest.
     func read(
         _ spec: ParameterSpec, elements: Range<Int>, as dtype: DType,
-        into destination: UnsafeMutableRawBufferPointer
+        into destination: UnsafeMutableRawBufferPointer, through pipeline: ReadPipeline
     ) throws(FileError)
 }
 
 extension WeightSource {
+    /// Reads elements that are there when this returns.
+    public func read(
+        _ spec: ParameterSpec, elements: Range<Int>, as dtype: DType,
+        into destination: UnsafeMutableRawBufferPointer
+    ) throws(FileError) {
+        try ReadPipeline.run { pipeline throws(FileError) in
+            try read(spec, elements: elements, as: dtype, into: destination, through: pipeline)
+        }
+    }
+
     /// A whole parameter in fp32.
     func tensor(_ spec: ParameterSpec) throws(FileError) -> Tensor {
         let values = Tensor.empty(spec.shape)

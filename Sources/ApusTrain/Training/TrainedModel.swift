@@ -1,6 +1,7 @@
 internal import ApusBase
 public import ApusComm
 public import ApusData
+internal import ApusFormats
 public import ApusModels
 public import ApusNN
 internal import ApusShard
@@ -42,10 +43,13 @@ public final class TrainedModel {
     /// nothing used.
     public func load(from source: any WeightSource) throws -> [String] {
         let unused = try source.check(model.store.specs)
-        try engine.load { spec, elements, values in
-            try source.read(
-                spec, elements: elements, as: .float32,
-                into: UnsafeMutableRawBufferPointer(values))
+        try ReadPipeline.run { pipeline in
+            try engine.load(
+                { spec, elements, values in
+                    try source.read(
+                        spec, elements: elements, as: .float32,
+                        into: UnsafeMutableRawBufferPointer(values), through: pipeline)
+                }, settle: pipeline.finish)
         }
         try source.loadQuantized(model.store, computeType: engine.options.precision.compute)
         return unused
