@@ -103,6 +103,9 @@ let package = Package(
         .target(
             name: "ApusTestSupport", dependencies: ["ApusBase", "ApusFormats", "ApusTensor"],
             path: "Tests/ApusTestSupport", swiftSettings: strict),
+        .target(
+            name: "FileTestSupport", dependencies: ["ApusFormats"], path: "Tests/FileTestSupport",
+            swiftSettings: strict),
         tests("ApusBaseTests", ["ApusBase"]),
         .target(
             name: "FileFuzz", dependencies: ["ApusBase", "ApusFormats"], path: "Tests/FileFuzz",
@@ -110,7 +113,9 @@ let package = Package(
         .executableTarget(
             name: "apus-file-fuzz", dependencies: ["ApusBase", "FileFuzz"],
             path: "Tests/FileFuzzProgram", swiftSettings: strict),
-        tests("ApusFormatsTests", ["ApusBase", "ApusFormats", "FileFuzz"], data: ["Goldens"]),
+        tests(
+            "ApusFormatsTests", ["ApusBase", "ApusFormats", "FileFuzz", "FileTestSupport"],
+            data: ["Goldens"]),
         tests("ApusShardTests", ["ApusBase", "ApusShard"]),
         tests(
             "ApusTensorTests", ["ApusBase", "ApusTensor", "ApusTestSupport"], data: ["Fixtures"]),
@@ -126,8 +131,9 @@ let package = Package(
             ["ApusBase", "ApusTensor", "ApusComm", "CommConformance", "apus-comm-probe"]),
         tests("HostKernelTests", ["ApusBase", "CApusHost"]),
         tests("ApusOptimTests", ["ApusBase", "ApusTensor", "ApusOptim"], data: ["Fixtures"]),
-        tests("ApusLaunchTests", ["ApusBase", "ApusLaunch"]),
-        tests("ApusConfigTests", ["ApusBase", "ApusConfig"], data: ["Fixtures"]),
+        tests("ApusLaunchTests", ["ApusBase", "ApusLaunch", "FileTestSupport"]),
+        tests(
+            "ApusConfigTests", ["ApusBase", "ApusConfig", "FileTestSupport"], data: ["Fixtures"]),
         tests(
             "ApusNNTests", ["ApusBase", "ApusFormats", "ApusTensor", "ApusNN", "ApusTestSupport"],
             data: ["Fixtures"]),
@@ -137,7 +143,9 @@ let package = Package(
         .executableTarget(
             name: "apus-template-probe", dependencies: ["ApusBase", "ApusFormats", "ApusTokenizer"],
             path: "Tests/TemplateProbe", swiftSettings: strict),
-        tests("ApusTokenizerTests", ["ApusBase", "ApusFormats", "ApusTokenizer"], data: ["Fixtures"]),
+        tests(
+            "ApusTokenizerTests", ["ApusBase", "ApusFormats", "ApusTokenizer", "FileTestSupport"],
+            data: ["Fixtures"]),
         .executableTarget(
             name: "apus-model-probe", dependencies: ["ApusBase", "ApusFormats", "ApusModels", "ApusNN"],
             path: "Tests/ModelProbe", swiftSettings: strict),
@@ -145,18 +153,23 @@ let package = Package(
             "ApusModelsTests",
             [
                 "ApusBase", "ApusFormats", "ApusShard", "ApusTensor", "ApusNN", "ApusModels",
-                "ApusExport", "ApusTestSupport", "FileFuzz",
+                "ApusExport", "ApusTestSupport", "FileFuzz", "FileTestSupport",
             ], data: ["Fixtures"]),
         .executableTarget(
             name: "apus-checkpoint-probe", dependencies: ["ApusBase", "ApusFormats", "ApusCheckpoint"],
             path: "Tests/CheckpointProbe", swiftSettings: strict),
         tests(
             "ApusCheckpointTests",
-            ["ApusBase", "ApusFormats", "ApusCheckpoint", "apus-checkpoint-probe"],
+            [
+                "ApusBase", "ApusFormats", "ApusCheckpoint", "FileTestSupport",
+                "apus-checkpoint-probe",
+            ],
             data: ["Fixtures"]),
         tests("ApusHubTests", ["ApusBase", "ApusFormats", "ApusHub"], data: ["Programs"]),
         tests("ApusExportTests", ["ApusBase", "ApusFormats", "ApusTokenizer", "ApusExport"], data: ["Goldens"]),
-        tests("ApusDataTests", ["ApusBase", "ApusFormats", "ApusTokenizer", "ApusData"]),
+        tests(
+            "ApusDataTests",
+            ["ApusBase", "ApusFormats", "ApusTokenizer", "ApusData", "FileTestSupport"]),
         tests(
             "ApusTrainTests",
             [

@@ -1,5 +1,6 @@
 import ApusBase
 import ApusFormats
+import FileTestSupport
 import Foundation
 import Testing
 
@@ -13,7 +14,7 @@ import Testing
     private static let counts = [1_300_000, 10, 2_200_000, 3]
 
     init() throws {
-        folder = try TemporaryFolder()
+        folder = try TemporaryFolder(isFast: true)
         memory = LargePages(byteCount: 4 * Self.counts.reduce(0, +))
         // Different everywhere that a mistake could lead: the period is no part of a block.
         var random = SplitMix64(seed: 7)

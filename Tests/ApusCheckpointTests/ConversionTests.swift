@@ -1,5 +1,6 @@
 import ApusBase
 import ApusFormats
+import FileTestSupport
 import Foundation
 import Testing
 
@@ -55,7 +56,7 @@ import Testing
     }
 
     @Test func anImportedStateIsACheckpoint() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         let source = try ForeignState.open(Self.fixture("deepspeed-3-bf16"))
         try CheckpointConversion(source, documents: [source.trainerDocument])
             .write(to: folder / "checkpoint-3", parts: 2)
@@ -71,7 +72,7 @@ import Testing
 
     /// A rank's file of a stage 3 checkpoint is gone.
     @Test func aMissingRankIsNamed() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         let manager = FileManager.default
         try manager.copyItem(
             atPath: Self.fixture("deepspeed-3-bf16"), toPath: folder / "copy")
@@ -87,7 +88,7 @@ import Testing
     /// One bit of a 16-bit weight differs from its master: the masters' order is no longer sure.
     @Test(arguments: ["deepspeed-0-fp16", "deepspeed-0-fp16-fused"])
     func unnamedMastersThatDoNotRoundToTheWeightsAreNotTrusted(_ name: String) throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         try FileManager.default.copyItem(atPath: Self.fixture(name), toPath: folder / "copy")
         let path = folder / "copy/global_step3/mp_rank_00_model_states.pt"
         let file = try PyTorchFile(path: path)
@@ -118,7 +119,7 @@ import Testing
     }
 
     @Test func partsOfDistributedCheckpointsAreMissed() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         let manager = FileManager.default
         try manager.copyItem(atPath: Self.fixture("accelerate-fsdp"), toPath: folder / "copy")
         let part = folder / "copy/pytorch_model_fsdp_0/__1_0.distcp"
@@ -154,7 +155,7 @@ import Testing
         ("model_1.safetensors", "is a second model"),
     ])
     func otherKindsAreRefusedByName(_ name: String, _ problem: String) throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         let isAccelerate = !name.hasSuffix("_states.pt")
         let first = isAccelerate && name.hasPrefix("model") ? "optimizer.bin" : "other"
         for name in [name, isAccelerate ? first : "mp_rank_00_model_states.pt"] {
@@ -166,7 +167,7 @@ import Testing
 
     /// An optimizer that numbers the parameters of a model nobody knows.
     @Test func momentsOfUnknownModelsAreLeftOut() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         try FileManager.default.copyItem(
             atPath: Self.fixture("accelerate/optimizer.bin"), toPath: folder / "optimizer.bin")
         let writer = try SafetensorsWriter(
@@ -182,7 +183,7 @@ import Testing
 
     @Test(arguments: [1, 3, 4])
     func reshardingChangesNothingButTheFiles(_ parts: Int) throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         try save([7], into: folder.path, stage: 2, ranks: 2)
         let checkpoint = try Checkpoint(path: folder / "checkpoint-7")
         try CheckpointConversion(resharding: checkpoint)
@@ -199,7 +200,7 @@ import Testing
     }
 
     @Test func anExportHoldsTheRoundedWeightsInShards() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         try save([7], into: folder.path, ranks: 2)
         let checkpoint = try Checkpoint(path: folder / "checkpoint-7")
         var export = HuggingFaceExport()

@@ -1,5 +1,6 @@
 import ApusBase
 import ApusFormats
+import FileTestSupport
 import Foundation
 import Testing
 
@@ -10,7 +11,7 @@ import Testing
     /// Processes that are killed with SIGKILL at 100 seeded operations: one rank of several, or
     /// the only one; in the foreground and in the background; three saves each, the oldest removed.
     @Test func killedAtAHundredPoints() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         var random = SplitMix64(seed: 4)
         var killed = 0
         // The folder lives on from death to death: what one leaves, the next must bear.
@@ -38,7 +39,7 @@ import Testing
     @Test func thePowerFailsAtAHundredPoints() throws {
         for seed in 0..<100 {
             var random = SplitMix64(seed: UInt64(seed))
-            let folder = try TemporaryFolder()
+            let folder = try TemporaryFolder(isFast: true)
             let ranks = 1 + seed % 3
             let isAsynchronous = Bool.random(using: &random)
             let power = try FailingPower(at: Int.random(in: 12..<90, using: &random))

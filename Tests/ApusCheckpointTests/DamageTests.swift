@@ -1,5 +1,6 @@
 import ApusBase
 import ApusFormats
+import FileTestSupport
 import Foundation
 import Testing
 
@@ -13,7 +14,7 @@ import Testing
     private static let part = "state-00001-of-00002.safetensors"
 
     init() throws {
-        folder = try TemporaryFolder()
+        folder = try TemporaryFolder(isFast: true)
         try save([1], into: folder.path, ranks: 2)
     }
 
@@ -50,7 +51,7 @@ import Testing
     @Test(arguments: CheckpointChecks.allCases)
     func aSwappedPair(_ checks: CheckpointChecks) throws {
         // Of one size, as the parts of large models mostly are.
-        let other = try TemporaryFolder()
+        let other = try TemporaryFolder(isFast: true)
         try save([1], into: other.path, ranks: 2)
         let manager = FileManager.default
         try manager.removeItem(atPath: checkpoint + "/" + Self.part)

@@ -1,5 +1,6 @@
 import ApusBase
 import ApusFormats
+import FileTestSupport
 import Foundation
 import Testing
 
@@ -13,7 +14,7 @@ import Testing
     @Test func damageIsNoCrash() throws {
         let environment = ProcessInfo.processInfo.environment
         let rounds = environment["APUS_DAMAGES"].flatMap { Int($0) } ?? 300
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         let names = try FilePaths.names(in: Self.fixtures).filter { !$0.hasSuffix(".json") }
         var random = SplitMix64(seed: 5)
         var (read, refused) = (0, 0)

@@ -1,6 +1,7 @@
 import ApusBase
 import ApusCheckpoint
 import ApusFormats
+import FileTestSupport
 import Foundation
 import Testing
 
@@ -19,7 +20,7 @@ final class FailingPower: CheckpointStorage, @unchecked Sendable {
 
     init(at operation: Int) throws {
         left = operation
-        attic = try TemporaryFolder()
+        attic = try TemporaryFolder(isFast: true)
     }
 
     /// Loses what a power failure may lose.

@@ -1,5 +1,6 @@
 import ApusBase
 import ApusFormats
+import FileTestSupport
 import Testing
 
 @testable import ApusCheckpoint
@@ -29,7 +30,7 @@ import Testing
 
     @Test(arguments: Change.all)
     func anyNumberOfRanksReadsWhatAnyWrote(_ change: Change) throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         try save([5], into: folder.path, stage: change.writtenStage, ranks: change.writers)
         let newest = try #require(try CheckpointDirectory.newest(in: folder.path))
         #expect(newest == folder / "checkpoint-5")
@@ -40,7 +41,7 @@ import Testing
 
     /// What several ranks hold is written once, each writing its part.
     @Test func replicasShareTheWork() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         try save([1], into: folder.path, stage: 0, ranks: 3)
         let manifest = try Checkpoint(path: folder / "checkpoint-1").manifest
         let sizes = manifest.files.filter { $0.name.hasPrefix("state-") }.map(\.byteCount)
@@ -57,7 +58,7 @@ import Testing
 
     /// Any tool that reads safetensors can open the parts.
     @Test func aWholeWeightHasItsPlainName() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         try save([1], into: folder.path)
         let part = try SafetensorsFile(
             path: folder / "checkpoint-1/state-00000-of-00001.safetensors")
@@ -66,7 +67,7 @@ import Testing
     }
 
     @Test func theSecondSaveInTheBackgroundFollowsTheFirst() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         try save([1, 2, 3], into: folder.path, stage: 2, ranks: 2) { $0.isAsynchronous = true }
         for step in [1, 2, 3] {
             #expect(try loads(folder / "checkpoint-\(step)", value: step, stage: 1, ranks: 3))
@@ -75,7 +76,7 @@ import Testing
 
     /// Training changes the state as soon as the call returns.
     @Test func theBackgroundSaveIsOfTheMomentOfTheCall() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         let peers = SinglePeer()
         var options = CheckpointSaver.Options()
         options.isAsynchronous = true
@@ -89,7 +90,7 @@ import Testing
     }
 
     @Test func aStepThatIsSavedAgainReplacesTheOld() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         try save([1], into: folder.path, ranks: 2)
         let old = try Checkpoint(path: folder / "checkpoint-1").manifest.id
         try save([1], into: folder.path, ranks: 3)
@@ -99,7 +100,7 @@ import Testing
     }
 
     @Test func theLimitKeepsTheNewestAndTheBest() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         try save(
             [1, 2, 3, 4, 5], into: folder.path,
             metrics: [1: 3, 2: 1, 3: 2, 4: 2, 5: .nan]
@@ -109,7 +110,7 @@ import Testing
     }
 
     @Test func weightsAloneAreEnoughWhenAsked() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         try save([1], into: folder.path)
         let checkpoint = try Checkpoint(path: folder / "checkpoint-1")
         let state = TestState(stage: 3, rank: 0, ranks: 1)
@@ -122,7 +123,7 @@ import Testing
     }
 
     @Test func whatDoesNotFitIsListed() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         try save([1], into: folder.path)
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 12, alignment: 64)
         defer { memory.deallocate() }
@@ -145,7 +146,7 @@ import Testing
     }
 
     @Test func ranksThatDisagreeAreToldApart() throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(isFast: true)
         let results = World.results(2) { peers in
             let directory = try CheckpointDirectory(folder.path, peers: peers)
             let saver = CheckpointSaver(directory, peers: peers)

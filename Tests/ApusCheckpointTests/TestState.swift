@@ -75,27 +75,6 @@ final class TestState {
     var bytes: [UInt8] { slices.flatMap { Array($0.memory) } }
 }
 
-/// A folder for one test, in memory where there is such a place.
-final class TemporaryFolder: Sendable {
-    let path: String
-
-    init() throws {
-        let isFast = FileManager.default.isWritableFile(atPath: "/dev/shm")
-        let root = isFast ? "/dev/shm" : NSTemporaryDirectory()
-        path = root + "/apus-checkpoint-" + UUID().uuidString
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-
-    deinit {
-        _ = chmod(path, 0o755)
-        try? FileManager.default.removeItem(atPath: path)
-    }
-
-    static func / (folder: TemporaryFolder, name: String) -> String { folder.path + "/" + name }
-
-    var names: [String] { (try? FilePaths.names(in: path)) ?? [] }
-}
-
 extension CheckpointSaver {
     /// Saves a state filled with `step`, with a document of every rank.
     func save(

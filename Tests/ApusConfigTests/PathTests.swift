@@ -1,4 +1,5 @@
 import ApusConfig
+import FileTestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -73,13 +74,8 @@ import Testing
     }
 
     private func withFolder(_ body: (String) throws -> Void) throws {
-        var template = Array("/tmp/apus-config-XXXXXX".utf8CString)
-        let folder = try #require(mkdtemp(&template).map { String(cString: $0) })
-        defer {
-            for name in ["r.yaml", "data.jsonl", "chat.jinja"] { unlink(folder + "/" + name) }
-            rmdir(folder)
-        }
-        try body(folder)
+        let folder = try TemporaryFolder()
+        try body(folder.path)
     }
 
     private func write(_ text: String, to path: String) {

@@ -2,6 +2,7 @@ import ApusData
 import ApusFormats
 import ApusTokenizer
 import Dispatch
+import FileTestSupport
 import Synchronization
 import Testing
 

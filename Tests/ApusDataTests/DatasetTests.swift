@@ -1,6 +1,7 @@
 import ApusBase
 import ApusData
 import ApusFormats
+import FileTestSupport
 import Testing
 
 @Suite struct DatasetTests {

@@ -1,4 +1,5 @@
 import ApusData
+import FileTestSupport
 import Testing
 
 /// Samples whose loss counts more or less.

@@ -1,5 +1,6 @@
 import ApusBase
 import ApusData
+import FileTestSupport
 import Testing
 
 /// Pairs of answers of which one is preferred.

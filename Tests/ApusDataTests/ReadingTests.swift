@@ -1,5 +1,6 @@
 import ApusData
 import ApusFormats
+import FileTestSupport
 import Testing
 
 @Suite struct ReadingTests {

@@ -2,6 +2,7 @@ import ApusBase
 import ApusData
 import ApusFormats
 import ApusTokenizer
+import FileTestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -68,31 +69,6 @@ struct ChatML: ChatRenderer {
             chat.text += "\n"
         }
         return chat
-    }
-}
-
-/// A folder for one test, removed with everything in it.
-final class TemporaryFolder {
-    let path: String
-
-    init() throws {
-        var template = Array("/tmp/apus-data-XXXXXX".utf8CString)
-        try #require(mkdtemp(&template) != nil)
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    deinit {
-        for name in (try? FilePaths.names(in: path)) ?? [] { unlink(FilePaths.join(path, name)) }
-        rmdir(path)
-    }
-
-    @discardableResult
-    func write(_ name: String, _ text: String) throws -> String {
-        let path = FilePaths.join(path, name)
-        let file = try #require(fopen(path, "w"))
-        defer { fclose(file) }
-        try #require(fwrite(Array(text.utf8), 1, text.utf8.count, file) == text.utf8.count)
-        return path
     }
 }
 

@@ -2,6 +2,7 @@ import ApusBase
 import ApusData
 import ApusFormats
 import ApusTokenizer
+import FileTestSupport
 import Testing
 
 /// The whole way of a chat sample, with a real tokenizer and SmolLM2's template.

@@ -1,4 +1,5 @@
 import FileFuzz
+import FileTestSupport
 import Testing
 
 /// Damaged files: each is refused with an error or read, never a crash. `apus-file-fuzz` does the

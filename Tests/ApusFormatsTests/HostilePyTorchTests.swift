@@ -1,5 +1,6 @@
 import ApusBase
 import ApusFormats
+import FileTestSupport
 import Testing
 
 /// Pickles and archives that mean harm, or were damaged: nothing runs, everything has an end, and

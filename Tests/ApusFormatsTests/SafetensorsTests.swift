@@ -1,5 +1,6 @@
 import ApusBase
 import ApusFormats
+import FileTestSupport
 import Testing
 
 @Suite struct SafetensorsTests {

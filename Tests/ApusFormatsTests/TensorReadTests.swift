@@ -1,4 +1,5 @@
 import ApusBase
+import FileTestSupport
 import Testing
 
 #if canImport(Glibc)

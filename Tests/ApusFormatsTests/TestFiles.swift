@@ -28,36 +28,6 @@ func read(
     return Array(buffer)
 }
 
-/// A folder for one test, removed with everything in it.
-final class TemporaryFolder {
-    let path: String
-
-    init() throws {
-        var template = Array("/tmp/apus-formats-XXXXXX".utf8CString)
-        try #require(mkdtemp(&template) != nil)
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    deinit {
-        for name in (try? FilePaths.names(in: path)) ?? [] { unlink(self / name) }
-        rmdir(path)
-    }
-
-    static func / (folder: TemporaryFolder, name: String) -> String {
-        FilePaths.join(folder.path, name)
-    }
-
-    func write(_ name: String, _ bytes: [UInt8]) throws -> String {
-        let path = self / name
-        // Not by OutputFile: thousands of syncs would take minutes.
-        let file = try #require(fopen(path, "w"))
-        let written = fwrite(bytes, 1, bytes.count, file)
-        fclose(file)
-        try #require(written == bytes.count)
-        return path
-    }
-}
-
 /// The summary of the file error that `body` throws.
 func failure(_ body: () throws -> Void) -> String {
     do {

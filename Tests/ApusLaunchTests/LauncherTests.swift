@@ -1,5 +1,6 @@
 import ApusBase
 import ApusLaunch
+import FileTestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -110,15 +111,10 @@ import Testing
     }
 
     @Test func logsHoldWhatRanksPrintAndTheReportQuotesTheirEnd() throws {
-        var template = Array("/tmp/apus-launch-XXXXXX".utf8CString)
-        let folder = try #require(mkdtemp(&template).map { String(cString: $0) })
-        defer {
-            for rank in 0..<2 { unlink("\(folder)/rank-\(rank).log") }
-            rmdir(folder)
-        }
+        let folder = try TemporaryFolder()
         let script = "for i in $(seq 30); do echo line $i; done; [ $RANK = 0 ] || exit 4; sleep 9"
-        let report = try run(script) { $0.output = .files(folder: folder) }.report
-        #expect(report.logPath == folder + "/rank-1.log")
+        let report = try run(script) { $0.output = .files(folder: folder.path) }.report
+        #expect(report.logPath == folder / "rank-1.log")
         #expect(report.lastWords == (19...30).map { "line \($0)" })
     }
 

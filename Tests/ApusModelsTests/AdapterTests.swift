@@ -3,6 +3,7 @@ import ApusFormats
 import ApusModels
 import ApusNN
 import ApusTensor
+import FileTestSupport
 import Testing
 
 /// An adapter that `Tools/goldens/adapters.py` wrote, and what PEFT computed with it.

@@ -3,6 +3,7 @@ import ApusFormats
 import ApusModels
 import ApusNN
 import ApusTensor
+import FileTestSupport
 import Testing
 
 /// A folder that `Tools/goldens/encoders.py` wrote, and what transformers computed with it.

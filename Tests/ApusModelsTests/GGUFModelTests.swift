@@ -2,6 +2,7 @@ import ApusBase
 import ApusFormats
 import ApusNN
 import ApusTensor
+import FileTestSupport
 import Testing
 
 @testable import ApusModels

@@ -4,6 +4,7 @@ import ApusFormats
 import ApusNN
 import ApusTensor
 import FileFuzz
+import FileTestSupport
 import Testing
 
 @testable import ApusModels

@@ -2,6 +2,7 @@ import ApusBase
 import ApusFormats
 import ApusModels
 import ApusTensor
+import FileTestSupport
 import Testing
 
 /// Generating token by token: batches, endings, limits, defaults.

@@ -3,6 +3,7 @@ import ApusFormats
 import ApusModels
 import ApusNN
 import ApusTensor
+import FileTestSupport
 import Testing
 
 /// Bad files end in a message that says what is wrong where, and never in a crash.

@@ -3,6 +3,7 @@ import ApusFormats
 import ApusModels
 import ApusNN
 import ApusTensor
+import FileTestSupport
 import Testing
 
 /// What is written is what was read.

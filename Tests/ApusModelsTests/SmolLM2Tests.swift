@@ -3,6 +3,7 @@ import ApusFormats
 import ApusModels
 import ApusNN
 import ApusTensor
+import FileTestSupport
 import Testing
 
 /// A published model from a quantized GGUF file, against transformers reading the same file.

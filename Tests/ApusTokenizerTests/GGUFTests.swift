@@ -1,6 +1,7 @@
 import ApusBase
 import ApusFormats
 import ApusTokenizer
+import FileTestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -109,23 +110,5 @@ struct GGUFTests {
         #expect(try location { $0.merges[3] = "ab" } == "tokenizer.ggml.merges[3]")
         #expect(try location { $0.merges[3] = "no where" } == "model.merges[3]")
         #expect(try location { $0.ids.endOfText = 99999 } == "tokenizer.ggml.eos_token_id")
-    }
-}
-
-/// A folder that is removed with its owner.
-final class TemporaryFolder {
-    let path: String
-
-    init() throws {
-        let name = String(UInt64.random(in: .min ... .max), radix: 36)
-        path = FilePaths.join("/tmp", "apus-tokenizer-\(name)")
-        try FilePaths.createFolder(path)
-    }
-
-    deinit {
-        for name in (try? FilePaths.names(in: path)) ?? [] {
-            try? FilePaths.remove(FilePaths.join(path, name))
-        }
-        _ = rmdir(path)
     }
 }

@@ -1,6 +1,7 @@
 import ApusBase
 import ApusFormats
 import ApusTokenizer
+import FileTestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -14,17 +15,9 @@ import Testing
     @Test(arguments: ["gpt2", "llama3", "qwen2", "smollm", "llama2"])
     func tokensSurviveTheWayThroughGGUF(name: String) throws {
         let fixture = try Fixture(name)
-        var template = Array("/tmp/apus-vocabulary-XXXXXX".utf8CString)
-        try #require(mkdtemp(&template) != nil)
-        let folder = String(
-            decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let path = folder + "/tokenizer.json"
-        defer {
-            unlink(path)
-            rmdir(folder)
-        }
-        try OutputFile.write(fixture.tokenizerJSON.text(), to: path)
-        let vocabulary = try GGUFVocabulary(folder: folder, size: 40_000)
+        let folder = try TemporaryFolder()
+        try folder.write("tokenizer.json", fixture.tokenizerJSON.text())
+        let vocabulary = try GGUFVocabulary(folder: folder.path, size: 40_000)
         let tokenizer = try Tokenizer(gguf: vocabulary)
         // How much space an added token takes with it is not to be said in GGUF.
         let added = (fixture.tokenizerJSON["added_tokens"]?.arrayValue ?? []).compactMap {

@@ -1,6 +1,7 @@
 import ApusBase
 import ApusFormats
 import ApusTokenizer
+import FileTestSupport
 import Testing
 
 @Suite("Reading tokenizer files")

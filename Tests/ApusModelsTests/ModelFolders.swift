@@ -1,6 +1,6 @@
 import ApusBase
 import ApusFormats
-import Testing
+import FileTestSupport
 
 #if canImport(Glibc)
     import Glibc
@@ -8,39 +8,13 @@ import Testing
     import Darwin
 #endif
 
-/// A folder for one test, removed with its files.
-final class TemporaryFolder {
-    let path: String
-
-    init() throws {
-        var template = Array("/tmp/apus-models-XXXXXX".utf8CString)
-        try #require(mkdtemp(&template) != nil)
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
+extension TemporaryFolder {
     /// A copy of a model folder, to be damaged.
     convenience init(copying folder: String) throws {
         try self.init()
         for name in try FilePaths.names(in: folder) where !name.hasPrefix("expected") {
             try write(name, try contents(FilePaths.join(folder, name)))
         }
-    }
-
-    deinit {
-        for name in (try? FilePaths.names(in: path)) ?? [] { unlink(self / name) }
-        rmdir(path)
-    }
-
-    static func / (folder: TemporaryFolder, name: String) -> String {
-        FilePaths.join(folder.path, name)
-    }
-
-    // Not by OutputFile: hundreds of syncs would take long.
-    func write(_ name: String, _ bytes: [UInt8]) throws {
-        let file = try #require(fopen(self / name, "w"))
-        let written = fwrite(bytes, 1, bytes.count, file)
-        fclose(file)
-        try #require(written == bytes.count)
     }
 
     func write(_ name: String, _ json: JSONObject) throws {
