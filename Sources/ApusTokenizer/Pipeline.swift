@@ -86,10 +86,8 @@ extension Pipeline {
             switch part {
             case .added(let id, _): run.append(id, from: 0, to: 0)
             case .text(let text):
-                text.bytes.withUnsafeBufferPointer { bytes in
-                    for piece in text.pieces {
-                        encoder.encode(ByteBuffer(rebasing: bytes[piece]), into: &run)
-                    }
+                text.bytes.withUnsafeBufferPointer {
+                    encoder.encode(text.pieces, of: $0, into: &run)
                 }
             }
         }
@@ -113,14 +111,13 @@ extension Pipeline {
     ) {
         var run = TokenRun()
         text.bytes.withUnsafeBufferPointer { bytes in
-            for piece in text.pieces {
-                run.removeAll()
-                encoder.encode(ByteBuffer(rebasing: bytes[piece]), into: &run)
+            encoder.encode(text.pieces, of: bytes, into: &run) { piece, run in
                 for token in run.tokens {
                     let start = min(piece.lowerBound + Int(token.start), piece.upperBound)
                     let end = min(piece.lowerBound + Int(token.end), piece.upperBound)
                     encoding.append(token.id, text.sourceRange(of: start..<max(start, end)))
                 }
+                run.removeAll()
             }
         }
     }

@@ -7,8 +7,10 @@ import Testing
 @Suite("Cuts that change no token")
 struct BorderTests {
     /// A byte-pair tokenizer with visible spaces; merges are written `left right`.
-    private func tokenizer(_ merges: [String], fallback: Bool = false) throws -> Tokenizer {
-        var tokens = ["<unk>", "a", "b", ".", "\u{2581}"]
+    private func tokenizer(
+        _ merges: [String], letters: [String] = [], fallback: Bool = false
+    ) throws -> Tokenizer {
+        var tokens = ["<unk>", "a", "b", ".", "\u{2581}"] + letters
         if fallback { tokens += (0..<256).map { BPEBuilder.fallbackToken(UInt8($0)) } }
         for merge in merges { tokens.append(merge.filter { $0 != " " }) }
         var vocabulary = JSONObject()
@@ -56,6 +58,26 @@ struct BorderTests {
         let tokenizer = try tokenizer([". b", "a .b"])
         #expect(tokens("a.ba.b", tokenizer) == ["a.b", "a.b"])
         #expect(pieces("a.ba.b", tokenizer) == 2)
+    }
+
+    @Test("Other than ASCII is cut too, where bytes stand for what is missing")
+    func otherScripts() throws {
+        let merges = ["\u{e9} a", "\u{4f60} \u{597d}", "\u{2581} \u{4f60}\u{597d}"]
+        let letters = ["\u{e9}", "\u{4f60}", "\u{597d}"]
+        let fallback = try tokenizer(merges, letters: letters, fallback: true)
+        #expect(pieces("\u{e9}ab\u{4f60}\u{597d}\u{4f60}\u{4f60}", fallback) == 5)
+        #expect(
+            tokens("\u{e9}ab\u{4f60}\u{597d}\u{4f60}\u{4f60}\u{1f600}", fallback)
+                == [
+                    "\u{e9}a", "b", "\u{4f60}\u{597d}", "\u{4f60}", "\u{4f60}", "<0xF0>", "<0x9F>",
+                    "<0x98>", "<0x80>",
+                ])
+        #expect(tokens(" \u{4f60}\u{597d}", fallback) == ["\u{2581}\u{4f60}\u{597d}"])
+        #expect(pieces(" \u{4f60}\u{597d}", fallback) == 1)
+        // Else two unknown ones would become two tokens.
+        let plain = try tokenizer(merges, letters: letters)
+        #expect(tokens("\u{3042}\u{3044}", plain) == ["<unk>"])
+        #expect(pieces("\u{4f60}\u{4f60}", plain) == 1)
     }
 
     @Test("Unknown characters side by side stay one token, bytes are cut like others")

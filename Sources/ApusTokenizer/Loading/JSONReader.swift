@@ -72,7 +72,7 @@ struct JSONReader {
 
     /// No published vocabulary comes near; a larger id would only make a table that fills the
     /// memory.
-    static let idLimit = 1 << 24
+    static let idLimit = MergeTable.idLimit
 
     func bool(_ key: String, default fallback: Bool) throws(TokenizerError) -> Bool {
         try member(key)?.bool() ?? fallback

@@ -129,6 +129,11 @@ enum ModelReader {
             }
         }
         let merges = try node.required("merges")
+        let count = try merges.elements().count
+        guard count < MergeTable.countLimit else {
+            throw merges.fault("\(count) merges are more than the \(MergeTable.countLimit - 1) "
+                + "that can be told apart")
+        }
         for element in try merges.elements() {
             let (left, right) = try mergePair(element)
             if let missing = builder.addMerge(left, right) {

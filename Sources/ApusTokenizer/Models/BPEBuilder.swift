@@ -57,7 +57,9 @@ struct BPEBuilder {
         guard !isByteLevel, continuingPrefix.isEmpty, endSuffix.isEmpty, !takesWholePieces else {
             return nil
         }
-        return borders.scanner(unknown: unknown) { contains($0) }
+        let spellsBytes =
+            hasByteFallback && (0..<256).allSatisfy { contains(Self.fallbackToken(UInt8($0))) }
+        return borders.scanner(unknown: unknown, spellsBytes: spellsBytes) { contains($0) }
     }
 
     var spelling: TokenSpelling {
@@ -80,6 +82,11 @@ struct BPEBuilder {
         options.endSuffix = Array(endSuffix.utf8)
         if hasByteFallback {
             options.fallback = (0..<256).map { ids[ByteKey(Self.fallbackToken(UInt8($0)))] }
+        }
+        if !options.marksPlaces {
+            options.ids = (0..<1 << 16).map { value in
+                Unicode.Scalar(value).flatMap { ids[ByteKey(String($0))] } ?? -1
+            }
         }
         return .characters(options)
     }

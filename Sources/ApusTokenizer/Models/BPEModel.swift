@@ -19,6 +19,9 @@ struct BPEModel: TokenModel {
         /// `<0x00>` to `<0xFF>`, which stand for the bytes of a missing character; nil without
         /// fallback.
         var fallback: [Int32?]?
+        /// Tokens of single characters by their scalar, -1 where there is none; for those that are
+        /// not marked. Longer ones are looked up.
+        var ids: [Int32] = []
 
         var marksPlaces: Bool { !continuingPrefix.isEmpty || !endSuffix.isEmpty }
     }
@@ -94,15 +97,13 @@ final class BPEEncoder: PieceEncoder {
         var unknown = PendingUnknown(model)
         var index = 0
         while index < piece.count {
-            let length = base.scalar(at: index).length
+            let (scalar, length) = base.scalar(at: index)
             let character = ByteBuffer(rebasing: piece[index..<index + length])
-            if let id = id(of: character, at: index, of: piece, options) {
+            if let id = id(of: character, scalar, at: index, of: piece, options) {
                 unknown.flush(into: &symbols)
                 symbols.append(id, length: length)
-            } else if let bytes = fallback(for: character, at: index, of: piece, options) {
-                // An unknown still pending stays pending here, as in the reference.
-                for id in bytes { symbols.append(id, length: 1) }
-            } else {
+            } else if !appendBytes(of: character, at: index, of: piece, options, to: &symbols) {
+                // Else an unknown still pending stays pending, as in the reference.
                 unknown.add(length, into: &symbols)
             }
             index += length
@@ -111,9 +112,13 @@ final class BPEEncoder: PieceEncoder {
     }
 
     private func id(
-        of character: ByteBuffer, at index: Int, of piece: ByteBuffer,
+        of character: ByteBuffer, _ scalar: UInt32, at index: Int, of piece: ByteBuffer,
         _ options: BPEModel.CharacterOptions
     ) -> Int32? {
+        if scalar < options.ids.count {
+            let id = options.ids[Int(scalar)]
+            return id < 0 ? nil : id
+        }
         guard options.marksPlaces else { return model.vocabulary.id(of: character) }
         return model.vocabulary.id(of: marked(character, at: index, of: piece, options))
     }
@@ -127,18 +132,25 @@ final class BPEEncoder: PieceEncoder {
             + (isLast ? options.endSuffix : [])
     }
 
-    /// The byte tokens of a character, when the vocabulary has all of them.
-    private func fallback(
-        for character: ByteBuffer, at index: Int, of piece: ByteBuffer,
-        _ options: BPEModel.CharacterOptions
-    ) -> [Int32]? {
-        guard let table = options.fallback else { return nil }
-        var ids: [Int32] = []
-        for byte in marked(character, at: index, of: piece, options) {
-            guard let id = table[Int(byte)] else { return nil }
-            ids.append(id)
+    /// Appends the byte tokens of a character, when the vocabulary has all of them.
+    private func appendBytes(
+        of character: ByteBuffer, at index: Int, of piece: ByteBuffer,
+        _ options: BPEModel.CharacterOptions, to symbols: inout SymbolMerger
+    ) -> Bool {
+        guard let table = options.fallback else { return false }
+        if options.marksPlaces {
+            let bytes = marked(character, at: index, of: piece, options)
+            return bytes.withUnsafeBufferPointer { Self.append($0, table, to: &symbols) }
         }
-        return ids
+        return Self.append(character, table, to: &symbols)
+    }
+
+    private static func append(
+        _ bytes: ByteBuffer, _ table: [Int32?], to symbols: inout SymbolMerger
+    ) -> Bool {
+        guard bytes.allSatisfy({ table[Int($0)] != nil }) else { return false }
+        for byte in bytes { symbols.append(table[Int(byte)]!, length: 1) }
+        return true
     }
 }
 

@@ -12,7 +12,7 @@ struct SymbolMerger {
     private(set) var symbols: [Symbol] = []
 
     /// Up to this many symbols a scan for the minimum is faster than a queue.
-    private static let scanLimit = 48
+    private static let scanLimit = 96
 
     mutating func removeAll() { symbols.removeAll(keepingCapacity: true) }
 
@@ -45,16 +45,22 @@ struct SymbolMerger {
         }
         while true {
             var (best, rank) = (0, symbols[0].rank)
-            for index in 1..<count {
+            var index = 1
+            while index < count {
                 let other = symbols[index].rank
                 if other < rank { (best, rank) = (index, other) }
+                index &+= 1
             }
             guard rank != MergeTable.noRank else { return count }
             symbols[best].id = merges.result(rank)
-            symbols[best].length += symbols[best + 1].length
-            count -= 1
-            let gap = symbols.baseAddress! + best + 1
-            gap.update(from: gap + 1, count: count - best - 1)
+            symbols[best].length &+= symbols[best + 1].length
+            count &-= 1
+            // So few that a call of memmove would take longer.
+            index = best &+ 1
+            while index < count {
+                symbols[index] = symbols[index &+ 1]
+                index &+= 1
+            }
             if best > 0 {
                 symbols[best - 1].rank = merges.rank(symbols[best - 1].id, symbols[best].id)
             }

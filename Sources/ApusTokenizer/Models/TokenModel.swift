@@ -7,6 +7,30 @@ protocol TokenModel: Sendable {
 
 protocol PieceEncoder: AnyObject {
     func encode(_ piece: ByteBuffer, into run: inout TokenRun)
+
+    /// Brings near what is known of pieces that are encoded next.
+    func prepare(_ pieces: ArraySlice<Range<Int>>, of text: ByteBuffer)
+}
+
+extension PieceEncoder {
+    func prepare(_ pieces: ArraySlice<Range<Int>>, of text: ByteBuffer) {}
+
+    /// Encodes all pieces of a text; calls `body` before and after each.
+    @inline(__always)
+    func encode(
+        _ pieces: [Range<Int>], of text: ByteBuffer, into run: inout TokenRun,
+        _ body: (Range<Int>, inout TokenRun) -> Void = { _, _ in }
+    ) {
+        // As many as memory can be asked for at a time.
+        for start in stride(from: 0, to: pieces.count, by: 16) {
+            let next = pieces[start..<min(start + 16, pieces.count)]
+            prepare(next, of: text)
+            for piece in next {
+                encode(ByteBuffer(rebasing: text[piece]), into: &run)
+                body(piece, &run)
+            }
+        }
+    }
 }
 
 /// Remembers what an encoder made of short pieces.
@@ -15,6 +39,10 @@ final class CachingEncoder<Base: PieceEncoder>: PieceEncoder {
     private let cache = WordCache()
 
     init(_ base: Base) { self.base = base }
+
+    func prepare(_ pieces: ArraySlice<Range<Int>>, of text: ByteBuffer) {
+        cache.bringNear(pieces, of: text)
+    }
 
     func encode(_ piece: ByteBuffer, into run: inout TokenRun) {
         guard piece.count <= WordCache.keyLimit else { return base.encode(piece, into: &run) }

@@ -29,6 +29,8 @@ final class WordCache {
     private var records: UnsafeMutableBufferPointer<UInt32>
     private var recordEnd = 1
     private var entryCount = 0
+    /// So that reading ahead has a result.
+    private var seen: UInt32 = 0
 
     init() {
         slots = Self.emptySlots(1 << 10)
@@ -44,6 +46,19 @@ final class WordCache {
         let slots = UnsafeMutableBufferPointer<Slot>.allocate(capacity: count)
         slots.initialize(repeating: Slot(tag: 0, place: 0))
         return slots
+    }
+
+    /// Reads the slots of pieces that are looked up next, all at once: a processor waits for one
+    /// after the other otherwise, and most are not in its nearer caches.
+    func bringNear(_ pieces: ArraySlice<Range<Int>>, of text: ByteBuffer) {
+        let slots = slots
+        let mask = slots.count - 1
+        var places: UInt32 = 0
+        for piece in pieces where piece.count <= Self.keyLimit {
+            let hash = ByteHash.hash(ByteBuffer(rebasing: text[piece]))
+            places |= slots[Int(truncatingIfNeeded: hash) & mask].place
+        }
+        seen = places
     }
 
     /// Appends the tokens of `piece` to `run` when it is known.

@@ -11,15 +11,18 @@ enum TextPattern: Sendable {
             return matcher.matches(of: program)
         case .literal(let wanted):
             guard let first = wanted.first else { return [] }
+            let count = wanted.count
             var result: [Range<Int>] = []
             var start = range.lowerBound
-            while start + wanted.count <= range.upperBound {
-                if text[start] == first, text[start..<start + wanted.count].elementsEqual(wanted) {
-                    result.append(start..<start + wanted.count)
-                    start += wanted.count
-                } else {
-                    start += 1
+            while start &+ count <= range.upperBound {
+                guard text[start] == first,
+                    count == 1 || text[start..<start + count].elementsEqual(wanted)
+                else {
+                    start &+= 1
+                    continue
                 }
+                result.append(start..<start + count)
+                start += count
             }
             return result
         }

@@ -33,9 +33,9 @@ struct AddedTokenMatcher: Sendable {
         var textStart = range.lowerBound
         var index = range.lowerBound
         text.withUnsafeBufferPointer { bytes in
-            while index < range.upperBound {
-                guard isFirstByte[Int(bytes[index])],
-                    let (found, end) = longest(in: bytes, from: index, to: range.upperBound)
+            while let candidate = firstCandidate(in: bytes, index..<range.upperBound) {
+                index = candidate
+                guard let (found, end) = longest(in: bytes, from: index, to: range.upperBound)
                 else {
                     index += 1
                     continue
@@ -55,6 +55,18 @@ struct AddedTokenMatcher: Sendable {
         }
         if textStart < range.upperBound { parts.append(.text(textStart..<range.upperBound)) }
         return parts
+    }
+
+    /// The first place where a token may begin.
+    private func firstCandidate(in bytes: ByteBuffer, _ range: Range<Int>) -> Int? {
+        isFirstByte.withUnsafeBufferPointer { isFirstByte in
+            var index = range.lowerBound
+            while index < range.upperBound {
+                if isFirstByte[Int(bytes[index])] { return index }
+                index &+= 1
+            }
+            return nil
+        }
     }
 
     /// The place of the longest token that begins at `start`, and its end.
