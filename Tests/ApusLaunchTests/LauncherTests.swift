@@ -116,6 +116,10 @@ import Testing
         let report = try run(script) { $0.output = .files(folder: folder.path) }.report
         #expect(report.logPath == folder / "rank-1.log")
         #expect(report.lastWords == (19...30).map { "line \($0)" })
+
+        _ = try run("echo again") { $0.output = .files(folder: folder.path) }
+        #expect(try folder.text("rank-1.log") == "again\n")
+        #expect(try folder.text("rank-1.log.previous").hasSuffix("line 30\n"))
     }
 
     @Test(arguments: [

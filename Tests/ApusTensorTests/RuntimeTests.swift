@@ -1,3 +1,4 @@
+import ApusBase
 import ApusTensor
 import ApusTestSupport
 import Testing

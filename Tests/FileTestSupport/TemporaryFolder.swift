@@ -36,6 +36,10 @@ public final class TemporaryFolder: Sendable {
 
     public var names: [String] { (try? FilePaths.names(in: path)) ?? [] }
 
+    public func text(_ name: String) throws -> String {
+        try MappedFile(path: self / name).withBytes { String(decoding: $0, as: UTF8.self) }
+    }
+
     /// Returns the file's path.
     @discardableResult
     public func write(_ name: String, _ bytes: [UInt8]) throws -> String {

@@ -20,12 +20,13 @@ public struct LoadBenchmark {
         /// disk's or page cache's speed.
         public let streamSeconds: Double
         /// Resident memory at the peak, less what was there before: with mapped pages of files.
-        public let peakBytes: Int
+        /// nil where the system does not tell.
+        public let peakBytes: Int?
         /// What of the resident memory were pages of files when all was loaded; nil where the
         /// system does not tell.
         public let filePageBytes: Int?
 
-        public var memoryShare: Double { Double(peakBytes) / Double(loadedBytes) }
+        public var memoryShare: Double? { peakBytes.map { Double($0) / Double(loadedBytes) } }
     }
 
     private let path: String
@@ -42,9 +43,11 @@ public struct LoadBenchmark {
 
     /// The first load gives the peak; then all take turns, and the shortest time of each counts.
     public func run(repetitions: Int = 3) throws(FileError) -> Result {
-        let before = Self.peakResident()
+        let before = HostMemoryFigures.current
         let first = try load()
-        let peak = Self.peakResident() - before
+        let peak = HostMemoryFigures.current.map { after in
+            after.peakResidentBytes - (before?.peakResidentBytes ?? 0)
+        }
         var best = (load: Double.infinity, plain: Double.infinity, stream: Double.infinity)
         let parts = try parts()
         let storedBytes = parts.reduce(0) { $0 + $1.range.count }
@@ -86,7 +89,7 @@ public struct LoadBenchmark {
             }
         }
         let seconds = (ContinuousClock.now - start).seconds
-        return (size, seconds, Self.residentFilePages())
+        return (size, seconds, HostMemoryFigures.current?.fileBytes)
     }
 
     /// Where the data lies, in the order of the files.
@@ -133,32 +136,6 @@ public struct LoadBenchmark {
             posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
             close(descriptor)
         #endif
-    }
-
-    private static func peakResident() -> Int {
-        #if canImport(Glibc)
-            // What getrusage tells begins with the peak of the program that started this one.
-            return status("VmHWM:") ?? 0
-        #else
-            var usage = rusage()
-            getrusage(RUSAGE_SELF, &usage)
-            return usage.ru_maxrss
-        #endif
-    }
-
-    private static func residentFilePages() -> Int? { status("RssFile:") }
-
-    /// Bytes that Linux tells of this process under a name.
-    private static func status(_ name: String) -> Int? {
-        guard let file = fopen("/proc/self/status", "r") else { return nil }
-        defer { fclose(file) }
-        var line = [CChar](repeating: 0, count: 256)
-        while fgets(&line, Int32(line.count), file) != nil {
-            let text = line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-            let words = String(decoding: text, as: UTF8.self).split(whereSeparator: \.isWhitespace)
-            if words.count > 1, words[0] == name { return Int(words[1]).map { $0 * 1024 } }
-        }
-        return nil
     }
 }
 

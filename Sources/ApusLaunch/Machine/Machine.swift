@@ -1,3 +1,4 @@
+internal import ApusBase
 internal import CApusHost
 
 #if canImport(Glibc)
@@ -21,14 +22,14 @@ public struct Machine: Sendable {
         let processor = SystemFile.fields("/proc/cpuinfo")
         let memory = SystemFile.fields("/proc/meminfo")
         let flags = (processor["flags"] ?? processor["Features"] ?? "").split(separator: " ")
-        let total = kibibytes(memory["MemTotal"])
-        let limit = SystemFile.text("/sys/fs/cgroup/memory.max").flatMap(firstInteger)
+        let total = SystemFile.kibibytes(memory["MemTotal"])
+        let limit = SystemFile.text("/sys/fs/cgroup/memory.max").flatMap(SystemFile.firstInteger)
         return Machine(
             cores: max(1, Int(apus_usable_cores())),
             processor: processor["model name"] ?? "unknown processor",
             processorFlags: Set(flags.map(String.init)),
             memoryBytes: total,
-            availableMemoryBytes: kibibytes(memory["MemAvailable"]),
+            availableMemoryBytes: SystemFile.kibibytes(memory["MemAvailable"]),
             memoryLimitBytes: limit.flatMap { limit in limit < total ?? .max ? limit : nil })
     }
 
@@ -48,43 +49,5 @@ public struct Machine: Sendable {
         var total: UInt64 = 0
         guard apus_disk_space(path, &free, &total) == 0 else { return nil }
         return (Int(clamping: free), Int(clamping: total))
-    }
-
-    private static func kibibytes(_ text: String?) -> Int? {
-        text.flatMap(firstInteger).flatMap { value in
-            let (bytes, overflow) = value.multipliedReportingOverflow(by: 1024)
-            return overflow ? nil : bytes
-        }
-    }
-
-    private static func firstInteger(_ text: String) -> Int? {
-        text.split(whereSeparator: \.isWhitespace).first.flatMap { Int($0) }
-    }
-}
-
-/// The small text files in which Linux tells about itself.
-enum SystemFile {
-    static func text(_ path: String) -> String? {
-        guard let file = fopen(path, "re") else { return nil }
-        defer { fclose(file) }
-        var bytes = [UInt8](repeating: 0, count: 1 << 16)
-        let count = fread(&bytes, 1, bytes.count, file)
-        return String(decoding: bytes[..<count], as: UTF8.self)
-    }
-
-    /// `name : value` lines; the first of each name.
-    static func fields(_ path: String) -> [String: String] {
-        var fields: [String: String] = [:]
-        for line in (text(path) ?? "").split(separator: "\n") {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            let name = trimmed(line[..<colon])
-            if fields[name] == nil { fields[name] = trimmed(line[line.index(after: colon)...]) }
-        }
-        return fields
-    }
-
-    private static func trimmed(_ text: Substring) -> String {
-        let start = text.drop(while: \.isWhitespace)
-        return String(start.reversed().drop(while: \.isWhitespace).reversed())
     }
 }

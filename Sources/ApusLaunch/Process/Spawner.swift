@@ -49,7 +49,12 @@ struct Spawner {
         }
     }
 
+    /// What the run before left there may say why this one is needed, so it is kept.
     private func openLog(_ path: String) throws(LaunchError) -> Int32 {
+        var status = stat()
+        if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size > 0 {
+            rename(path, path + ".previous")
+        }
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else {
             throw LaunchError(

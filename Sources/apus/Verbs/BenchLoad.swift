@@ -37,12 +37,13 @@ extension Bench {
                 let benchmark = LoadBenchmark(
                     path: try modelFolder(model), dtype: dtype.dtype, isCold: cold)
                 let result = try benchmark.run(repetitions: max(repetitions, 1))
+                let peak = result.memoryShare.map { "\(percent($0)) % of that" } ?? "unknown"
                 let pages = result.filePageBytes.map { ByteCount($0).decimal } ?? "unknown"
                 print(
                     """
                     stored     \(ByteCount(result.storedBytes).decimal)
                     in memory  \(ByteCount(result.loadedBytes).decimal)
-                    peak       \(percent(result.memoryShare)) % of that
+                    peak       \(peak)
                     files      \(pages) of their pages resident at the end
                     load       \(speed(result, result.loadSeconds)) GB/s
                     plain      \(comparison(result, result.plainSeconds)), into fresh memory
