@@ -126,31 +126,10 @@ final class LoopbackRegistry: @unchecked Sendable {
     }
 }
 
-/// Runs `body` on `count` threads of its own, with the stacks that main threads have, and waits for
-/// them.
+/// Runs `body` on `count` threads of its own and waits for them.
 private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-    final class Start: Sendable {
-        let index: Int
-        let body: @Sendable (Int) -> Void
-        init(_ index: Int, _ body: @escaping @Sendable (Int) -> Void) {
-            self.index = index
-            self.body = body
-        }
-    }
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    pthread_attr_setstacksize(&attributes, 8 << 20)
-    defer { pthread_attr_destroy(&attributes) }
     let threads = (0..<count).map { index in
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(Start(index, body)).toOpaque()
-        let failure = pthread_create(&thread, &attributes, { context in
-            let start = Unmanaged<Start>.fromOpaque(context!).takeRetainedValue()
-            start.body(start.index)
-            return nil
-        }, context)
-        precondition(failure == 0, "no thread for rank \(index) of a loopback world: \(failure)")
-        return thread
+        SystemThread("rank \(index) of a loopback world") { body(index) }
     }
-    for thread in threads { pthread_join(thread, nil) }
+    for thread in threads { thread.join() }
 }
