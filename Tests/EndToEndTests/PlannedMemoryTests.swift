@@ -22,7 +22,6 @@ import Testing
             "r.yaml",
             """
             base_model: .
-            reinit_weights: true
             datasets: [{path: tokens.jsonl, ds_type: json, type: input_ids}]
             sequence_len: 256
             max_steps: 2
@@ -40,7 +39,24 @@ import Testing
         "--set sharding=gradients --set save_steps=1 --set save_in_background=true",
     ])
     func thePeakIsWithinTenPercentOfThePlan(_ options: String) throws {
+        try expectPlannedMemory(in: try folder(), "--set reinit_weights=true \(options)")
+    }
+
+    /// Of adapters the plan knows what is trained, and in how many bits the rest is held.
+    @Test(arguments: ["lora", "qlora --set load_in_4bit=true"])
+    func soIsThatOfAnAdapter(_ adapter: String) throws {
         let scratch = try folder()
+        let model = try Program.shell(
+            "cd '\(scratch.path)'; apus train r.yaml --set reinit_weights=true --set max_steps=1 "
+                + "--set output_dir=base")
+        #expect(model.exitCode == 0, "\(model.output)")
+        try expectPlannedMemory(
+            in: scratch,
+            "--set base_model=base --set adapter=\(adapter) --set lora_r=8 --set lora_alpha=8 "
+                + "--set lora_target_linear=true")
+    }
+
+    private func expectPlannedMemory(in scratch: borrowing Scratch, _ options: String) throws {
         let result = try Program.shell(
             "cd '\(scratch.path)'; apus train r.yaml \(options) && tail -1 out/metrics.jsonl")
         #expect(result.exitCode == 0, "\(result.output)")

@@ -2,12 +2,6 @@ internal import ApusBase
 internal import CApusHost
 internal import Synchronization
 
-#if canImport(Glibc)
-    internal import Glibc
-#elseif canImport(Darwin)
-    internal import Darwin
-#endif
-
 /// Ranks as threads of one process, over the same engine as processes: for tests.
 public enum LoopbackWorld {
     public struct Options: Sendable {

@@ -20,8 +20,11 @@ public struct MemoryEstimate: Sendable, Hashable {
     }
 
     public private(set) var bytes: [Kind: Int] = [:]
+    /// What data that begins an adapter takes before training does; 0 without.
+    public private(set) var beginning = 0
 
     public var total: Int { bytes.values.reduce(0, +) }
+    public var peak: Int { max(total, beginning) }
 
     /// Bytes of weights, masters, moments and gradients: the model states of the paper.
     public var modelStates: Int {
@@ -42,6 +45,19 @@ public struct MemoryEstimate: Sendable, Hashable {
         bytes[.activations] = passes.activations
         bytes[.head] = passes.head
         bytes[.workspace] = passes.workspace
+        switch run.adapter?.beginning {
+        case .gradients:
+            // At last, one gradient is taken apart.
+            let parts = 4 * model.largestMatrix * 4
+            beginning = MemoryEstimate(model, run.beforeAdapter).total + parts
+        case .covariances:
+            let outline = run.beforeAdapter
+            let weights = StateSizes(model, outline).weights
+            beginning =
+                Self.runtimeBytes(run) + weights + passes.workspace
+                + model.inputSquares(run.adapter) * 4
+        case nil: break
+        }
     }
 
     /// A worker that holds almost nothing: libtorch's pages, its kernels' buffers (more of them for
@@ -73,7 +89,19 @@ public struct RunOutline: Sendable, Hashable {
     /// Ranks that share the work of saves in the background; 0 where training waits for a save.
     public var backgroundSavers = 0
 
+    /// nil: all weights are trained.
+    public var adapter: AdapterOutline?
+
     public init() {}
+
+    /// The model itself while data is shown to it: nothing is updated, but targets are trained.
+    fileprivate var beforeAdapter: RunOutline {
+        var run = self
+        run.adapter?.beginning = nil
+        run.adapter?.trainsTargets = true
+        (run.momentBytes, run.backgroundSavers) = (0, 0)
+        return run
+    }
 
     /// The stage that matters: alone, a rank has nobody to share with.
     var effectiveStage: Int { shardCount > 1 ? stage : 0 }
@@ -82,23 +110,31 @@ public struct RunOutline: Sendable, Hashable {
 /// Bytes of model states and of what moves them.
 private struct StateSizes {
     let run: RunOutline
-    /// Elements of each unit's flat buffer, padded as `UnitLayout` does.
-    let units: [Int]
+    /// Elements of each unit's flat buffers, padded as `UnitLayout` does: of trained weights, and
+    /// of those and the frozen ones.
+    let units, wholeUnits: [Int]
     let padded: Int
+    /// Bytes of weights that are held in few bits, on every rank.
+    let quantized: Int
 
     init(_ model: ModelOutline, _ run: RunOutline) {
         self.run = run
         let granularity = run.shardCount * UnitLayout.cacheLineElements
-        units = model.units.map { ($0 + granularity - 1) / granularity * granularity }
-        padded = units.reduce(0, +)
+        func padded(_ count: Int) -> Int { (count + granularity - 1) / granularity * granularity }
+        let holdings = model.holdings(run.adapter)
+        units = holdings.map { padded($0.trained) }
+        wholeUnits = holdings.map { padded($0.trained) + padded($0.frozen) }
+        self.padded = units.reduce(0, +)
+        let numbers = Double(holdings.reduce(0) { $0 + $1.quantized })
+        quantized = Int(numbers * (run.adapter?.quantizedBits ?? 0) / 8)
     }
 
     private var stage: Int { run.effectiveStage }
     private func shard(_ bytes: Int) -> Int { bytes / run.shardCount }
 
     var weights: Int {
-        let all = padded * run.computeBytes
-        return stage == 3 ? shard(all) : all
+        let all = wholeUnits.reduce(0, +) * run.computeBytes
+        return (stage == 3 ? shard(all) : all) + quantized
     }
 
     var masters: Int {
@@ -140,9 +176,9 @@ private struct StateSizes {
     /// The unit in use and those that were gathered ahead.
     var gathered: Int {
         guard stage == 3 else { return 0 }
-        let all = padded * run.computeBytes
+        let all = wholeUnits.reduce(0, +) * run.computeBytes
         if run.keepsGathered { return all }
-        return min(all, largest * run.computeBytes + run.prefetchBytes)
+        return min(all, (wholeUnits.max() ?? 0) * run.computeBytes + run.prefetchBytes)
     }
 }
 
@@ -168,10 +204,26 @@ private struct PassSizes {
         tokens * (model.savedPerToken * run.computeBytes + model.savedFloatsPerToken * 4)
     }
 
+    /// What the adapters of a block keep: the narrow rows in the middle, what dropout left of the
+    /// wide ones, with its choice, and results before and after their magnitudes.
+    private func adapterRows(unit: Int) -> Int {
+        guard let adapter = run.adapter else { return 0 }
+        let targets = model.matrices[unit].filter { model.isTarget($0, ofUnit: unit, adapter) }
+        return targets.reduce(0) { sum, matrix in
+            let wide = adapter.hasDropout ? matrix.inputs * (run.computeBytes + 1) : 0
+            let results = adapter.isWeightDecomposed ? 2 * matrix.outputs : 0
+            return sum + tokens * ((adapter.rank + results) * run.computeBytes + wide)
+        }
+    }
+
     var activations: Int {
-        guard run.recomputes else { return block * model.blocks.count }
+        let adapted = model.blocks.indices.map { adapterRows(unit: $0 + 1) }
+        guard run.recomputes else {
+            return block * model.blocks.count + adapted.reduce(0, +)
+        }
         // Only the inputs stay; one block at a time is there in full.
         return tokens * model.width * run.computeBytes * model.blocks.count + block
+            + (adapted.max() ?? 0)
     }
 
     /// Rows whose logits exist at a time (`languageModelLoss`).
@@ -179,13 +231,21 @@ private struct PassSizes {
 
     var head: Int {
         let logits = chunkRows * model.vocabulary * run.computeBytes
-        let gradient = model.vocabulary * model.width * run.computeBytes
+        let table = model.vocabulary * model.width
+        let trained = model.holdings(run.adapter).last?.trained ?? 0
+        let isTrained = run.adapter == nil || trained >= table
+        let gradient = isTrained ? table * run.computeBytes : 0
         return logits + gradient + 2 * tokens * model.width * run.computeBytes
     }
 
-    /// A block's gradients with respect to its inner rows, and of its largest matrix.
+    /// A block's gradients with respect to its inner rows, and of its largest matrix; where that is
+    /// frozen, what is made of it while it is used.
     var workspace: Int {
         let rows = 3 * tokens * model.innerWidth
-        return (rows + model.largestMatrix) * run.computeBytes
+        let usesMatrix =
+            run.adapter.map {
+                $0.quantizedBits != nil || $0.isWeightDecomposed || $0.trainsTargets
+            } ?? true
+        return (rows + (usesMatrix ? model.largestMatrix : 0)) * run.computeBytes
     }
 }

@@ -18,6 +18,10 @@ public struct ModelOutline: Sendable, Hashable {
     public var largestMatrix: Int
     /// Whether the head computes with the embedding's matrix.
     public var tiesEmbeddings: Bool
+    /// Those of each unit to which an adapter can be added.
+    public var matrices: [[Matrix]]
+    /// Names of the matrices that PEFT adapts where nobody says.
+    let usualTargets: [String]
 
     /// Parameters of each unit, in the order of declaration.
     public var units: [Int] { [embedding] + blocks + [head] }
@@ -39,6 +43,13 @@ public struct ModelOutline: Sendable, Hashable {
         savedFloatsPerToken = sizes.heads + 2
         innerWidth = max(sizes.feedForward, sizes.queries)
         largestMatrix = sizes.width * innerWidth
+        let tables = sizes.tables
+        let last = sizes.tiesEmbeddings ? [] : [tables.head]
+        let inner = (0..<sizes.layers).map {
+            sizes.attentionMatrices + sizes.feedForwardMatrices(layer: $0)
+        }
+        matrices = [[tables.embedding]] + inner + [last]
+        usualTargets = sizes.usualTargets
     }
 }
 
@@ -148,6 +159,68 @@ private struct DecoderSizes {
         let inner = denseFeedForward
         if isPlainLayerNorm { return 2 * width * inner + inner + width }
         return 3 * width * inner + (hasFeedForwardBias ? 2 * inner + width : 0)
+    }
+
+    // MARK: Matrices
+
+    var tables: (embedding: ModelOutline.Matrix, head: ModelOutline.Matrix) {
+        let names =
+            switch family {
+            case .gpt2: ("wte", "lm_head")
+            case .neoX: ("embed_in", "embed_out")
+            default: ("embed_tokens", "lm_head")
+            }
+        return (
+            .init(name: names.0, inputs: vocabulary, outputs: width, kind: .table),
+            .init(name: names.1, inputs: width, outputs: vocabulary, kind: .table)
+        )
+    }
+
+    var usualTargets: [String] {
+        switch family {
+        case .gpt2: ["c_attn"]
+        case .neoX: ["query_key_value"]
+        case .phi3: ["qkv_proj"]
+        default: ["q_proj", "v_proj"]
+        }
+    }
+
+    var attentionMatrices: [ModelOutline.Matrix] {
+        let all = queries + 2 * keys
+        switch family {
+        case .gpt2: return [matrix("c_attn", width, all), matrix("c_proj", queries, width)]
+        case .neoX: return [matrix("query_key_value", width, all), matrix("dense", queries, width)]
+        case .phi3: return [matrix("qkv_proj", width, all), matrix("o_proj", queries, width)]
+        default:
+            return [
+                matrix("q_proj", width, queries), matrix("k_proj", width, keys),
+                matrix("v_proj", width, keys), matrix("o_proj", queries, width),
+            ]
+        }
+    }
+
+    func feedForwardMatrices(layer: Int) -> [ModelOutline.Matrix] {
+        if experts > 1, !denseLayers.contains(layer) {
+            let outputs = 3 * experts * feedForward
+            return [.init(name: "experts", inputs: width, outputs: outputs, kind: .experts)]
+        }
+        let inner = denseFeedForward
+        switch family {
+        case .gpt2: return [matrix("c_fc", width, inner), matrix("c_proj", inner, width)]
+        case .neoX:
+            return [matrix("dense_h_to_4h", width, inner), matrix("dense_4h_to_h", inner, width)]
+        case .phi3:
+            return [matrix("gate_up_proj", width, 2 * inner), matrix("down_proj", inner, width)]
+        default:
+            return [
+                matrix("gate_proj", width, inner), matrix("up_proj", width, inner),
+                matrix("down_proj", inner, width),
+            ]
+        }
+    }
+
+    private func matrix(_ name: String, _ inputs: Int, _ outputs: Int) -> ModelOutline.Matrix {
+        .init(name: name, inputs: inputs, outputs: outputs)
     }
 
     // MARK: Activations

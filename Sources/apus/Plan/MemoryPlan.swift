@@ -32,7 +32,7 @@ struct MemoryPlan {
     var chosen: Stage { stages.first { $0.sharding == resolved.recipe.sharding.stage }! }
 
     func fits(_ estimate: MemoryEstimate) -> Bool {
-        availableBytes.map { estimate.total * ranks <= $0 } ?? true
+        availableBytes.map { estimate.peak * ranks <= $0 } ?? true
     }
 
     /// What to change, where the recipe does not fit; nil where it does.
@@ -77,7 +77,43 @@ extension Recipe {
         run.prefetchBytes = sharding.gatherPrefetchBytes
         run.keepsGathered = sharding.keepsGatheredAcrossMicroBatches
         if checkpoints.savesInBackground { run.backgroundSavers = launch.ranks }
+        run.adapter = adapter.outline
         return run
+    }
+}
+
+extension AdapterSettings {
+    fileprivate var outline: AdapterOutline? {
+        guard kind != nil else { return nil }
+        var outline = AdapterOutline()
+        outline.rank = rank ?? outline.rank
+        outline.ranks = rankPattern
+        if targetLinear || targetModules == ["all-linear"] {
+            outline.targets = .allLinear
+        } else if targetModules.count == 1, targetModules[0].contains(where: Self.isSign) {
+            outline.targets = .matching(targetModules[0])
+        } else if !targetModules.isEmpty {
+            outline.targets = .named(targetModules)
+        }
+        outline.excluded = excludeModules
+        outline.layers = layersToTransform.isEmpty ? nil : layersToTransform
+        outline.savedModules = modulesToSave
+        outline.hasDropout = dropout > 0
+        outline.isWeightDecomposed = usesDoRA
+        outline.beginning =
+            switch initialization {
+            case .loraGA: .gradients
+            case .corda: .covariances
+            default: nil
+            }
+        if loadIn8Bit { outline.quantizedBits = 8 }
+        // Codes, and a scale for each 64, of 32 bits or of 8 and a little.
+        if loadIn4Bit { outline.quantizedBits = quantization.usesDoubleQuantization ? 4.13 : 4.5 }
+        return outline
+    }
+
+    private static func isSign(_ character: Character) -> Bool {
+        "*()[]|\\^$+?".contains(character)
     }
 }
 
@@ -104,7 +140,11 @@ extension MemoryPlan {
             lines.append(row(kind.rawValue, stages.map { mebibytes($0.estimate.bytes[kind] ?? 0) }))
         }
         lines.append(row("all of a rank", stages.map { mebibytes($0.estimate.total) }))
-        lines.append(row("all ranks", stages.map { mebibytes($0.estimate.total * ranks) }))
+        if stages.contains(where: { $0.estimate.beginning > 0 }) {
+            let word = recipe.adapter.initialization.rawValue
+            lines.append(row("before, \(word)", stages.map { mebibytes($0.estimate.beginning) }))
+        }
+        lines.append(row("all ranks", stages.map { mebibytes($0.estimate.peak * ranks) }))
         if let availableBytes {
             let verdicts = stages.map { fits($0.estimate) ? "yes" : "no" }
             lines.append(row("fits into \(ByteCount(availableBytes).binary)", verdicts))
@@ -133,6 +173,7 @@ extension MemoryPlan {
                 "stage": .integer(stage.sharding.stageNumber),
                 "is_chosen": .bool(stage.sharding == chosen.sharding),
                 "bytes_per_rank": .object(kinds), "total_bytes": .integer(stage.estimate.total),
+                "beginning_bytes": .integer(stage.estimate.beginning),
                 "fits": .bool(fits(stage.estimate)),
             ]
         }
