@@ -21,7 +21,12 @@ struct Train: ParsableCommand {
             let profile = profile ? Profile(folder: folder, rank: group.rank) : nil
             let run = TrainingRun(
                 recipe, group: group, events: events, wantsStop: { RankProcess.wantsStop })
-            let summary = try run.run()
+            let summary: RunSummary
+            do {
+                summary = try run.run()
+            } catch let stop as StoppedBeforeTraining {
+                return events.send(.note(stop.summary))
+            }
             for line in try profile?.finish() ?? [] { events.send(.note(line)) }
             if summary.wasInterrupted { RankProcess.setExitCode(RankExitCode.stopped) }
         }

@@ -78,13 +78,14 @@ struct BeginningGolden: CustomStringConvertible, Sendable {
     /// The adapter begun here.
     func begin(
         _ configuration: LoRAConfiguration, _ split: TrainingGolden.Split,
-        _ group: any ProcessGroup, precision: PrecisionPolicy = .float32
+        _ group: any ProcessGroup, precision: PrecisionPolicy = .float32,
+        wantsStop: @escaping () -> Bool = { false }
     ) throws -> AdaptedModel {
         var batches = try Self.batches(split, group)
         var options = Self.options(split)
         options.precision = precision
         return try AdaptedModel(base(), configuration, seed: 3).begun(
-            options: options, group: group, windows: windowCount
+            options: options, group: group, windows: windowCount, wantsStop: wantsStop
         ) {
             batches.next()
         }

@@ -169,6 +169,25 @@ import Testing
         #expect(read.weights.plan.configuration.initialization == (isConverted ? .standard : .eva))
     }
 
+    /// A rank that is asked to stop takes the other along, between two windows.
+    @Test(arguments: ["eva", "corda", "lora-ga"])
+    func aStopIsHeard(_ name: String) throws {
+        let golden = BeginningGolden(name: name)
+        let asked = try LoopbackWorld.run(2) { group in
+            var asked = 0
+            #expect(throws: StoppedBeforeTraining.self) {
+                try golden.begin(
+                    golden.configuration(), .init(ranks: 2), group,
+                    wantsStop: {
+                        asked += 1
+                        return group.rank == 1 && asked == 2
+                    })
+            }
+            return asked
+        }
+        #expect(asked == [2, 2])
+    }
+
     /// A sample counts the same among others in a row as alone.
     @Test(arguments: ["corda", "lora-ga"])
     func packingChangesNothing(_ name: String) throws {

@@ -1,4 +1,4 @@
-internal import ApusBase
+public import ApusBase
 public import ApusComm
 public import ApusData
 public import ApusModels
@@ -21,13 +21,16 @@ extension AdaptedModel {
     /// - windows: at most how many are asked for; nil: what is usual. But for EVA the first epoch
     ///   is all
     /// - recomputes: whether blocks' activations are computed again in backward
+    /// - wantsStop: whether this rank was asked to stop; then all do
     /// - report: is told what came out, and what is odd about it
     /// - next: nil ends the data
     /// - Throws: `AdapterError` where the data is too little or the adapter cannot begin so;
-    ///   errors of files, tensors and of the group
+    ///   errors of files, tensors and of the group; ``StoppedBeforeTraining``
     public func begun(
         options: EngineOptions, group: any ProcessGroup, on place: ComputeDevice? = nil,
-        windows: Int? = nil, recomputes: Bool = false, report: (BeginningReport) -> Void = { _ in },
+        windows: Int? = nil, recomputes: Bool = false,
+        wantsStop: @escaping () -> Bool = { false },
+        report: (BeginningReport) -> Void = { _ in },
         next: () throws -> OptimizerWindow?
     ) throws -> AdaptedModel {
         guard beginsByData else { return self }
@@ -41,7 +44,8 @@ extension AdaptedModel {
             if window.isLastOfEpoch, configuration.initialization != .eva { break }
         }
         let preparation = try AdapterPreparation(
-            self, options: options, group: group, on: place, recomputes: recomputes)
+            self, options: options, group: group, on: place, recomputes: recomputes,
+            wantsStop: wantsStop)
         let start: AdapterStart
         switch configuration.initialization {
         case .eva: start = try preparation.explainVariance(shown, report)
@@ -50,6 +54,13 @@ extension AdaptedModel {
         }
         return try begun(start)
     }
+}
+
+/// Some rank was asked to stop while an adapter began; nothing was trained or saved.
+public struct StoppedBeforeTraining: OperationalError {
+    public var summary: String { "stopped before training began" }
+    public var likelyCause: String? { nil }
+    public var remedy: String? { nil }
 }
 
 /// What came out when data began an adapter.

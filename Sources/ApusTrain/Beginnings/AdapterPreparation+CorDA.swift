@@ -31,17 +31,20 @@ extension AdapterPreparation {
         var sums: [String: InputCovariance] = [:]
         var ownSamples = 0
         let isNarrow = configuration.corda.isNarrow
-        for batch in windows.lazy.flatMap(microBatches) {
-            let samples = batch.samples
-            ownSamples += samples.count
-            probe.watch = { path, input in
-                let tokens = input.reshape(-1, input.size(-1))
-                for sample in samples {
-                    sums[path, default: InputCovariance(isNarrow: isNarrow)]
-                        .add(tokens.slice(0, sample))
+        for window in windows {
+            try heedStop()
+            for batch in microBatches(window) {
+                let samples = batch.samples
+                ownSamples += samples.count
+                probe.watch = { path, input in
+                    let tokens = input.reshape(-1, input.size(-1))
+                    for sample in samples {
+                        sums[path, default: InputCovariance(isNarrow: isNarrow)]
+                            .add(tokens.slice(0, sample))
+                    }
                 }
+                try trained.look(batch)
             }
-            try trained.look(batch)
         }
         probe.watch = nil
         let told = try group.gathered([Double(ownSamples)], label: "samples to look at")

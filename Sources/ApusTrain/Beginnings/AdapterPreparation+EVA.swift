@@ -22,6 +22,7 @@ extension AdapterPreparation {
         let inputs = GatheredInputs(variance.leaders, variance.directionCounts, group)
         var seen = 0
         search: for window in windows {
+            try heedStop()
             for batch in microBatches(window) {
                 let moving = Set(variance.moving)
                 if moving.isEmpty { break search }

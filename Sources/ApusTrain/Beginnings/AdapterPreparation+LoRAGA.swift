@@ -19,6 +19,7 @@ extension AdapterPreparation {
         let steps = windows.flatMap { window in (0..<window.microSteps).map { (window, $0) } }
         for (place, (window, step)) in steps.enumerated() {
             let isLast = place == steps.count - 1
+            if step == 0 { try heedStop() }
             guard let batch = trained.microBatch(window.microBatch(step)) else {
                 try engine.skipMicroBatch(isLast: isLast)
                 continue

@@ -16,12 +16,14 @@ final class AdapterPreparation {
     let trained: TrainedModel
     let probe: LayerProbe
     let layers: [Layer]
+    private let wantsStop: () -> Bool
 
     init(
         _ adapted: AdaptedModel, options: EngineOptions, group: any ProcessGroup,
-        on place: ComputeDevice?, recomputes: Bool
+        on place: ComputeDevice?, recomputes: Bool, wantsStop: @escaping () -> Bool
     ) throws {
         self.adapted = adapted
+        self.wantsStop = wantsStop
         layers = adapted.weights.plan.layersByData
         let (model, probe) = adapted.makeProbe()
         self.probe = probe
@@ -61,6 +63,12 @@ final class AdapterPreparation {
 
     /// The rank that computes for the layer in this place, or for its input.
     func owner(_ place: Int) -> Int { place % group.worldSize }
+
+    /// All ranks stop together, between two windows.
+    func heedStop() throws {
+        let told = try group.gathered([wantsStop() ? 1 : 0], label: "is a stop wanted?")
+        if told.contains(where: { $0 != [0] }) { throw StoppedBeforeTraining() }
+    }
 
     /// This rank's micro-batches, one for every micro-step: where others compute and it has none,
     /// padding.

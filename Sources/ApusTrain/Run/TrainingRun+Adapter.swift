@@ -23,7 +23,7 @@ extension TrainingRun {
         let begun = try adapter.begun(
             options: recipe.engineOptions, group: group, on: place(),
             windows: recipe.adapter.beginningSteps,
-            recomputes: recipe.model.gradientCheckpointing
+            recomputes: recipe.model.gradientCheckpointing, wantsStop: wantsStop
         ) { report in
             switch report {
             case .note(let text): events.send(.note(text))

@@ -15,7 +15,7 @@ public final class TrainingRun {
     let group: any ProcessGroup
     let events: EventStream
     /// Asked between steps: whether somebody wants the run to end.
-    private let wantsStop: () -> Bool
+    let wantsStop: () -> Bool
     private var found: ComputeDevice?
 
     public init(
