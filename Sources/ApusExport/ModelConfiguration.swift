@@ -50,10 +50,10 @@ struct ModelConfiguration {
 
     // MARK: Rotary positions
 
-    /// Where the rotary embedding is described: `rope_parameters` since transformers 5,
-    /// `rope_scaling` before; for models with two kinds of layers once for each.
+    /// Where the rotary embedding is described: `rope_scaling`, or else `rope_parameters` (since
+    /// transformers 5); for models with two kinds of layers once for each.
     private var rotaryPlaces: [JSON] {
-        ["rope_parameters", "rope_scaling"].compactMap { value($0) }.map {
+        ["rope_scaling", "rope_parameters"].lazy.compactMap { value($0) }.prefix(1).map {
             $0["full_attention"] ?? $0
         }
     }

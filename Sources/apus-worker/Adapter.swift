@@ -1,4 +1,5 @@
 import ApusBase
+import ApusFormats
 import ApusModels
 import ApusTokenizer
 import ApusTrain
@@ -45,6 +46,11 @@ struct AdapterOptions: ParsableArguments {
             throw AdapterError(
                 summary: "\(adapter) does not tell which model it belongs to",
                 remedy: "give the model with --base")
+        }
+        for input in [adapter, place] where FilePaths.isSame(input, output) {
+            throw FileError(
+                output, "is what is read: it would be overwritten",
+                remedy: "give another folder with --output")
         }
         let source = try ModelSource(path: place)
         let stored = source.pretrained.configuration

@@ -102,9 +102,8 @@ import Testing
     @Test func theLimitKeepsTheNewestAndTheBest() throws {
         let folder = try TemporaryFolder(isFast: true)
         try save(
-            [1, 2, 3, 4, 5], into: folder.path,
-            metrics: [1: 3, 2: 1, 3: 2, 4: 2, 5: .nan]
-        ) { $0.retention = Retention(limit: 3, best: .lowest) }
+            [1, 2, 3, 4, 5], into: folder.path, sparing: 2
+        ) { $0.retention = Retention(limit: 3) }
         let kept = ["checkpoint-2", "checkpoint-4", "checkpoint-5"]
         #expect(folder.names == [".checkpoints.lock"] + kept + ["latest"])
     }

@@ -78,19 +78,20 @@ final class TestState {
 extension CheckpointSaver {
     /// Saves a state filled with `step`, with a document of every rank.
     func save(
-        _ state: TestState, step: Int, metric: Double? = nil, rank: Int = 0
+        _ state: TestState, step: Int, rank: Int = 0, sparing: Int? = nil
     ) throws {
         let document = CheckpointDocument("random-\(rank).json", "{\"rank\": \(rank)}\n")
         try save(
             CheckpointContent(
-                step: step, metric: metric, slices: state.slices, documents: [document]))
+                step: step, slices: state.slices, documents: [document],
+                sparedStep: sparing))
     }
 }
 
 /// Saves steps one after the other into a folder, on so many ranks.
 func save(
     _ steps: [Int], into path: String, stage: Int = 3, ranks: Int = 1,
-    storage: any CheckpointStorage = DiskStorage(), metrics: [Int: Double] = [:],
+    storage: any CheckpointStorage = DiskStorage(), sparing: Int? = nil,
     _ adjust: @escaping @Sendable (inout CheckpointSaver.Options) -> Void = { _ in }
 ) throws {
     try World.run(ranks) { peers in
@@ -100,7 +101,7 @@ func save(
         let saver = CheckpointSaver(directory, peers: peers, options: options)
         for step in steps {
             let state = TestState(stage: stage, rank: peers.rank, ranks: ranks, value: step)
-            try saver.save(state, step: step, metric: metrics[step], rank: peers.rank)
+            try saver.save(state, step: step, rank: peers.rank, sparing: sparing)
         }
         try saver.finish()
     }

@@ -62,13 +62,15 @@ import Testing
             ])
     }
 
+    /// The newest of all these is 3.
     @Test(arguments: [
-        (nil, [1, 2, 3], 3, []), (1, [1, 2, 3], 3, [1, 2]), (2, [1, 2, 3], 3, [1]),
-        (2, [1, 2, 3, 9], 3, [1, 9]), (5, [1, 2, 3], 3, []), (1, [3], 3, []),
-    ] as [(Int?, [Int], Int, [Int])])
-    func theNewestStay(_ limit: Int?, _ steps: [Int], _ newest: Int, _ expired: [Int]) {
-        let candidates = steps.map { Retention.Candidate(step: $0, metric: nil) }
-        #expect(Retention(limit: limit).expired(candidates, newest: newest) == expired)
+        (nil, [1, 2, 3], nil, []), (1, [1, 2, 3], nil, [1, 2]), (2, [1, 2, 3], nil, [1]),
+        (2, [1, 2, 3, 9], nil, [1, 9]), (5, [1, 2, 3], nil, []), (1, [3], nil, []),
+        (1, [1, 2, 3], 1, [2]), (2, [1, 2, 3], 1, [2]), (2, [1, 2, 3], 3, [1]),
+        (2, [1, 2, 3], 7, [1]), (2, [1, 2, 3, 9], 1, [2, 9]),
+    ] as [(Int?, [Int], Int?, [Int])])
+    func theNewestAndTheBestStay(_ limit: Int?, _ steps: [Int], _ best: Int?, _ expired: [Int]) {
+        #expect(Retention(limit: limit).expired(steps, newest: 3, spared: best) == expired)
     }
 
     @Test func theManifestReadsWhatItWrites() throws {

@@ -1,7 +1,8 @@
-import ApusData
 import ApusFormats
 import FileTestSupport
 import Testing
+
+@testable import ApusData
 
 @Suite struct ReadingTests {
     func texts(_ content: String, name: String) throws -> [String] {
@@ -14,6 +15,25 @@ import Testing
     @Test func jsonLinesWithBlankLinesReturnsAndByteOrderMark() throws {
         let content = "\u{FEFF}{\"text\": \"one\"}\r\n\n   \n{\"text\": \"two\", \"n\": 1}"
         #expect(try texts(content, name: "a.jsonl") == ["one", "two"])
+    }
+
+    @Test func patternsReachIntoFolders() throws {
+        let folder = try TemporaryFolder()
+        try FilePaths.createFolder(folder / "x")
+        try FilePaths.createFolder(folder / "x/y")
+        for name in ["t", "x/o", "x/y/w", "._t", "x/.h"] { try folder.write("\(name).jsonl", "") }
+        func found(_ pattern: String) throws -> [String] {
+            try DataPaths.expand(folder / pattern, format: nil).map {
+                String($0.dropFirst(folder.path.count + 1))
+            }
+        }
+        let all = ["t.jsonl", "x/o.jsonl", "x/y/w.jsonl"]
+        #expect(try found("**/*.jsonl") == all)
+        #expect(try found("x/**/*.jsonl") == Array(all.dropFirst()))
+        #expect(try found("**/y/**/*.jsonl") == ["x/y/w.jsonl"])
+        #expect(try found("*/*.jsonl") == ["x/o.jsonl"])
+        // Other programs' hidden notes are no data.
+        #expect(try DataPaths.expand(folder.path, format: nil) == [folder / "t.jsonl"])
     }
 
     @Test func aJSONArray() throws {

@@ -124,6 +124,30 @@ struct ChatTests {
         #expect(try trained("thinking", answer) == ["<think>\nhm\n</think>\n\nyes<|im_end|>"])
     }
 
+    @Test("Without a generation prompt, what plain content has before it is the header")
+    func callsWithoutGenerationPrompt() throws {
+        var fields: JSONObject = ["role": "assistant"]
+        fields["tool_calls"] = [["function": ["name": "weather"]]]
+        let call = try required(ChatMessage(fields))
+        let chat = [dialogue[0], call, dialogue[2], dialogue[1]]
+        func trained(_ source: String) throws -> [String] {
+            let rendered = try tokenizer(template: source).applyChatTemplate(chat)
+            let bytes = Array(rendered.text.utf8)
+            return rendered.trainedSpans.map { String(decoding: bytes[$0], as: UTF8.self) }
+        }
+        let calls = "{% if m.tool_calls %}[CALLS] [{{ m.tool_calls[0].function.name }}]"
+        // The header is the end of the user's turn, as Mistral has it, or stands in one's own.
+        #expect(
+            try trained(
+                "{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }}[/INST]"
+                    + "{% else %}\(calls){% else %} {{ m.content }}{% endif %}</s>{% endif %}"
+                    + "{% endfor %}") == ["[CALLS] [weather]</s>", "One</s>"])
+        #expect(
+            try trained(
+                "{% for m in messages %}<|{{ m.role }}|>\n\(calls){% else %}{{ m.content }}"
+                    + "{% endif %}</s>\n{% endfor %}") == ["[CALLS] [weather]</s>", "One</s>"])
+    }
+
     @Test("An empty answer still trains its end; nothing does without an answer")
     func emptyAnswers() throws {
         let empty = [dialogue[0], ChatMessage(role: "assistant", content: "")]

@@ -105,6 +105,18 @@ import Testing
     }
 
     @Test(arguments: [
+        (#"\377\376a"#, "text:1: not valid UTF-8"), ("", "holds no text to learn from"),
+    ])
+    func whatIsNoTextIsNotLearned(_ content: String, _ expected: String) throws {
+        let scratch = try Scratch()
+        let result = try Program.shell(
+            "cd '\(scratch.path)'; printf '\(content)' > text; "
+                + "apus tokenizer train text --out made")
+        #expect(result.exitCode == 1)
+        #expect(result.output.contains(expected), "\(result.output)")
+    }
+
+    @Test(arguments: [
         ("Hi\\n{", "standard input:2: not valid JSON"), ("[1]", "standard input:1: no messages"),
         ("{}", "standard input:1: no messages"),
     ])

@@ -35,6 +35,11 @@ import Testing
         let merged = try run.shell("apus adapter merge out --output merged && ls merged")
         #expect(merged.exitCode == 0, "\(merged.output)")
         #expect(merged.output.contains("config.json"))
+        for same in ["--output out", "--base merged --output merged/."] {
+            let refused = try run.shell("apus adapter merge out \(same)")
+            #expect(refused.exitCode == 1)
+            #expect(refused.output.contains("is what is read"), "\(refused.output)")
+        }
         // What was merged can be trained on, and what was taken out again has the base's size.
         let back = try run.shell(
             """

@@ -216,6 +216,22 @@ import Testing
         #expect(same.output.contains("out/checkpoint-\(step)\n") && same.output.contains("-12\n"))
     }
 
+    /// Checkpoints of another run in the folder are not this one's, however good they are.
+    @Test func theBestCheckpointIsOneOfTheRun() throws {
+        let run = try TinyRun()
+        let options =
+            "--set val_set_size=0.2 --set save_steps=2 --set load_best_model_at_end=true "
+            + "--set lr_scheduler=constant"
+        let long = try run.train("\(options) --set max_steps=12")
+        #expect(long.exitCode == 0, "\(long.output)")
+        let short = try run.train(
+            "\(options) --set max_steps=4 --set learning_rate=1e-6 --set resume=none")
+        #expect(short.exitCode == 0, "\(short.output)")
+        let lines = short.output.split(separator: "\n")
+        let best = lines.first { $0.contains("the best checkpoint is") }
+        #expect(best?.contains("checkpoint-2,") == true || best?.contains("checkpoint-4,") == true)
+    }
+
     /// Weights, tokenizer and configuration of a checkpoint as the folder that the run itself
     /// writes.
     @Test func anExportIsTheModelOfTheRun() throws {

@@ -18,9 +18,13 @@ import Testing
         ("--set output_dir=r.yaml", "r.yaml is no folder"),
         ("--set output_dir=/proc/apus", "/proc/apus cannot be written"),
         ("--set sequence_len=1", "sequence_len"),
+        ("--set base_model=model --set output_dir=model/.", "is the folder of base_model"),
+        ("--set datasets.0.weight=0", "no sample is left to train on"),
+        ("--set load_best_model_at_end=true --set val_set_size=0.2", "none are saved"),
     ])
     func impossibleWishes(_ arguments: String, _ expected: String) throws {
         let run = try TinyRun()
+        _ = try run.shell("cp -r \(TinyRun.model) model")
         let result = try run.train(arguments)
         #expect(result.exitCode == 1)
         #expect(result.output.contains(expected), "\(result.output)")

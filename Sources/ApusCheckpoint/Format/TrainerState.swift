@@ -9,6 +9,12 @@ public struct TrainerState: Sendable, Hashable {
     public var trainedTokens = 0
     /// The held-out loss before the first step, where it was measured.
     public var lossBefore: Double?
+    /// The best metric that was measured so far.
+    public var bestMetric: Double?
+    /// Of the checkpoints that this run saved, the one with the best metric.
+    public var bestStep: Int?
+    /// Its metric.
+    public var bestStepMetric: Double?
     /// The place in the data, as the loader writes it; nil where another program saved.
     public var data: JSON?
     /// The state of dynamic loss scaling; nil where there is none.
@@ -27,6 +33,9 @@ public struct TrainerState: Sendable, Hashable {
             "trained_tokens": .integer(trainedTokens),
         ]
         object["loss_before"] = lossBefore.map { .number($0) }
+        object["best_metric"] = bestMetric.map { .number($0) }
+        object["best_step"] = bestStep.map { .integer($0) }
+        object["best_step_metric"] = bestStepMetric.map { .number($0) }
         object["data"] = data
         object["loss_scaler"] = lossScaler
         object["adapter"] = adapter
@@ -47,6 +56,9 @@ public struct TrainerState: Sendable, Hashable {
         self.init(step: step, updates: updates)
         trainedTokens = json["trained_tokens"]?.intValue ?? 0
         lossBefore = json["loss_before"]?.doubleValue
+        bestMetric = json["best_metric"]?.doubleValue
+        bestStep = json["best_step"]?.intValue
+        bestStepMetric = json["best_step_metric"]?.doubleValue
         data = json["data"]
         lossScaler = json["loss_scaler"]
         adapter = json["adapter"]

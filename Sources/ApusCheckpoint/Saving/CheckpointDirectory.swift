@@ -28,6 +28,11 @@ public final class CheckpointDirectory {
         recovered = (notes.arrayValue ?? []).compactMap(\.stringValue)
     }
 
+    /// Throws when another job saves its checkpoints in a folder, before anything is written there.
+    public static func checkFree(_ path: String) throws(FileError) {
+        if FilePaths.isFolder(path) { _ = try FolderLock(path) }
+    }
+
     /// Removes what a failed save left.
     func discard(_ folder: String, _ peers: any CheckpointPeers) throws {
         _ = try peers.onFirstRank {
@@ -84,24 +89,9 @@ public final class CheckpointDirectory {
         try FilePaths.names(in: folder).compactMap { CheckpointNames.step(of: $0) }.sorted()
     }
 
-    /// The checkpoint with the best metric; nil where none was measured.
-    public func best(_ best: Retention.Best) throws(FileError) -> String? {
-        let retention = Retention(best: best)
-        return retention.bestStep(try retention.candidates(in: path)).map {
-            FilePaths.join(path, CheckpointNames.checkpoint($0))
-        }
-    }
-}
-
-extension Retention {
-    /// The checkpoints in a folder; with their metrics, where it depends on those.
-    func candidates(in folder: String) throws(FileError) -> [Candidate] {
-        var candidates: [Candidate] = []
-        for step in try CheckpointDirectory.steps(in: folder) {
-            let path = FilePaths.join(folder, CheckpointNames.checkpoint(step))
-            let metric = best == nil ? nil : try Checkpoint.manifest(of: path).metric
-            candidates.append(.init(step: step, metric: metric))
-        }
-        return candidates
+    /// The checkpoint of a step; nil where it is not here.
+    public func checkpoint(_ step: Int) throws(FileError) -> String? {
+        guard try Self.steps(in: path).contains(step) else { return nil }
+        return FilePaths.join(path, CheckpointNames.checkpoint(step))
     }
 }

@@ -11,14 +11,18 @@ public struct CheckpointContent {
     public var slices: [StateSlice]
     /// Texts that this rank writes; names differ between ranks.
     public var documents: [CheckpointDocument]
+    /// A checkpoint that is kept whatever the limit says: the best one.
+    public var sparedStep: Int?
 
     public init(
-        step: Int, metric: Double? = nil, slices: [StateSlice], documents: [CheckpointDocument]
+        step: Int, metric: Double? = nil, slices: [StateSlice], documents: [CheckpointDocument],
+        sparedStep: Int? = nil
     ) {
         self.step = step
         self.metric = metric
         self.slices = slices
         self.documents = documents
+        self.sparedStep = sparedStep
     }
 }
 
@@ -109,8 +113,7 @@ public final class CheckpointSaver {
             try directory.storage.createFolder(folder)
             return .string(UInt64.random(in: 0...UInt64.max).hex)
         }
-        return PendingSave(
-            folder: folder, id: id.stringValue ?? "", step: content.step, metric: content.metric)
+        return PendingSave(folder: folder, id: id.stringValue ?? "", content)
     }
 
     private func advance(waits: Bool) throws {
@@ -138,7 +141,8 @@ public final class CheckpointSaver {
         guard peers.rank == 0 else { return }
         let commit = CommitWork(
             folder: save.folder, id: save.id, step: save.step, metric: save.metric, parts: parts,
-            retention: options.retention, directory: directory.path, storage: directory.storage)
+            retention: options.retention, sparedStep: save.sparedStep,
+            directory: directory.path, storage: directory.storage)
         if options.isAsynchronous {
             save.status = nil
             save.task = BackgroundTask { commit.status }
@@ -154,16 +158,18 @@ private final class PendingSave {
     let id: String
     let step: Int
     let metric: Double?
+    let sparedStep: Int?
     var transaction = SaveTransaction()
     /// The present task's result, or the task.
     var status: SaveTransaction.Status?
     var task: BackgroundTask<SaveTransaction.Status>?
 
-    init(folder: String, id: String, step: Int, metric: Double?) {
+    init(folder: String, id: String, _ content: CheckpointContent) {
         self.folder = folder
         self.id = id
-        self.step = step
-        self.metric = metric
+        step = content.step
+        metric = content.metric
+        sparedStep = content.sparedStep
     }
 
     func currentStatus(waits: Bool) -> SaveTransaction.Status {
@@ -181,6 +187,7 @@ private struct CommitWork: Sendable {
     let metric: Double?
     let parts: [PartReport]
     let retention: Retention
+    let sparedStep: Int?
     let directory: String
     let storage: any CheckpointStorage
 
@@ -199,12 +206,10 @@ private struct CommitWork: Sendable {
         try storage.write(Array(manifest.text.utf8), to: path)
         try storage.syncFolder(folder)
         let saving = FilePaths.name(of: folder)
-        let there = try retention.candidates(in: directory)
-        let others = there.filter { $0.step != step }
-        let expired = retention.expired(
-            others + [.init(step: step, metric: metric)], newest: step)
+        let there = try CheckpointDirectory.steps(in: directory)
+        let expired = retention.expired(there, newest: step, spared: sparedStep)
         let steps = Commit.steps(
-            saving: saving, exists: others.count < there.count,
+            saving: saving, exists: there.contains(step),
             expired: expired.map { CheckpointNames.checkpoint($0) })
         try FolderChanges(folder: directory, storage: storage).perform(steps)
     }

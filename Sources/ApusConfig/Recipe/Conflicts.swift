@@ -146,6 +146,14 @@ extension ResolvedRecipe {
                     "'resume_from_checkpoint' contradicts another key that says how to resume",
                     "keep one of resume, resume_from_checkpoint, auto_resume_from_checkpoints"))
         }
+        let savesNothing = (settings.saveStrategy ?? (hasInterval ? .steps : .never)) == .never
+        if settings.loadBestModelAtEnd, savesNothing {
+            problems.append(
+                problem(
+                    "load_best_model_at_end",
+                    "'load_best_model_at_end' needs checkpoints to choose from, and none are saved",
+                    "add 'save_strategy: best', or save_steps"))
+        }
         let isByEvaluation =
             settings.saveStrategy == .best
             || (settings.loadBestModelAtEnd && settings.metricForBestModel == .evalLoss)

@@ -18,7 +18,7 @@ enum DataPaths {
                 path, "there is no such file or folder", likelyCause: "a mistake in the path",
                 remedy: "give a file, a folder or a pattern as data/*.jsonl")
         }
-        let files = matches(path).filter { FilePaths.isFile($0) }
+        let files = try matches(path).filter { FilePaths.isFile($0) }
         guard !files.isEmpty else { throw FileError(path, "no file matches the pattern") }
         return files
     }
@@ -26,7 +26,8 @@ enum DataPaths {
     private static func files(in folder: String, format: DataFormat?) throws(FileError) -> [String]
     {
         let names = try FilePaths.names(in: folder).filter { name in
-            guard let known = DataFormat(path: name) else { return false }
+            // Hidden ones are other programs' notes, as `._a.jsonl` of macOS.
+            guard !name.hasPrefix("."), let known = DataFormat(path: name) else { return false }
             return format == nil || known == format
         }
         let files = names.map { FilePaths.join(folder, $0) }.filter { FilePaths.isFile($0) }
@@ -38,7 +39,37 @@ enum DataPaths {
         return files
     }
 
-    private static func matches(_ pattern: String) -> [String] {
+    /// `**` stands for any number of folders.
+    private static func matches(_ pattern: String) throws(FileError) -> [String] {
+        let parts = pattern.split(separator: "/", omittingEmptySubsequences: false)
+        guard let place = parts.firstIndex(of: "**") else { return plainMatches(pattern) }
+        let rest = parts[(place + 1)...].joined(separator: "/")
+        let start = parts[..<place].joined(separator: "/")
+        let isRoot = place == 1 && start.isEmpty
+        let folders = place == 0 ? ["."] : isRoot ? ["/"] : plainMatches(start)
+        var found: Set<String> = []
+        for folder in folders {
+            for inner in try below(folder) {
+                found.formUnion(try matches(rest.isEmpty ? inner : FilePaths.join(inner, rest)))
+            }
+        }
+        return found.sorted()
+    }
+
+    /// A folder and all folders inside it, without hidden ones and without following links.
+    private static func below(_ folder: String) throws(FileError) -> [String] {
+        guard FilePaths.isFolder(folder) else { return [] }
+        var folders = [folder]
+        for name in try FilePaths.names(in: folder) where !name.hasPrefix(".") {
+            let path = folder == "." ? name : FilePaths.join(folder, name)
+            var status = stat()
+            guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { continue }
+            folders += try below(path)
+        }
+        return folders
+    }
+
+    private static func plainMatches(_ pattern: String) -> [String] {
         var result = glob_t()
         defer { globfree(&result) }
         guard glob(pattern, 0, nil, &result) == 0 else { return [] }

@@ -38,6 +38,11 @@ struct ChatSampleBuilder {
         let renderer = try neededRenderer
         let given = try messages(prompt)
         let tools = row[fields.tools].flatMap { $0.isNull ? nil : $0 }
+        if let tools, tools.arrayValue == nil, tools.stringValue == nil {
+            throw SampleBuilder.Fault(
+                problem: "\"\(fields.tools)\" is \(tools.kind), not a list",
+                remedy: "give a list of tools, or the same as JSON in a string")
+        }
         let roles = fields.trainedRoles
         let chat = try renderer.render(
             given + messages(answer), tools: tools, trainedRoles: roles)

@@ -33,6 +33,13 @@ public enum FilePaths {
         return stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
     }
 
+    /// Whether two paths lead to the same file or folder; false where one of them is missing.
+    public static func isSame(_ first: String, _ second: String) -> Bool {
+        var (one, other) = (stat(), stat())
+        return stat(first, &one) == 0 && stat(second, &other) == 0
+            && one.st_ino == other.st_ino && one.st_dev == other.st_dev
+    }
+
     /// The names in a folder, sorted by their bytes, without `.` and `..`.
     public static func names(in folder: String) throws(FileError) -> [String] {
         guard let stream = opendir(folder) else {

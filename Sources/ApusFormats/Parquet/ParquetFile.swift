@@ -113,6 +113,8 @@ public final class ParquetFile: Sendable {
         guard let count = group[3]?.int, let columns = group[1]?.list, count >= 0,
             columns.count == schema.columns.count
         else { throw fault }
+        // Columns without rows need not lie anywhere.
+        if count == 0 { return RowGroup(rows: first..<first, chunks: []) }
         var chunks: [Chunk] = []
         for column in columns {
             let metadata = column[3]

@@ -58,7 +58,8 @@ public final class LoRAPlan: LayerAdaptation {
         targets = try LayerMatcher(modules)
         excluded = try configuration.excluded.map(LayerMatcher.init)
         savedModules = try configuration.modulesToSave.map { name throws(AdapterError) in
-            try PathPattern("(^|.*\\.)\(name)($|\\..*)")
+            // PEFT takes every module whose name ends so: `norm` means `input_layernorm` too.
+            try PathPattern(".*\(name)($|\\..*)")
         }
         layers = try configuration.layers.map { indices throws(AdapterError) in
             try LayerIndices(indices, names: configuration.layerNames)
@@ -266,7 +267,21 @@ public final class LoRAPlan: LayerAdaptation {
                     summary: "an orthogonal beginning needs an even rank, not \(options.rank)")
             }
         }
-        return (targets.names + configuration.parameters).filter { !usedNames.contains($0) }
+        let saved = savedParameters.map {
+            $0.split(separator: ".").dropLast().joined(separator: ".")
+        }
+        let unsaved = zip(configuration.modulesToSave, savedModules).filter { name, pattern in
+            !saved.contains { pattern.matches($0) }
+        }
+        let paths = adapted.map(\.path) + experts.map(\.parameter)
+        let names = (configuration.ranks.map(\.pattern), configuration.alphas.map(\.pattern))
+        let patterns = (ranks.map(\.pattern), alphas.map(\.pattern))
+        let pairs = zip(names.0 + names.1, patterns.0 + patterns.1)
+        let unused = pairs.filter { _, pattern in !paths.contains { pattern.matches($0) } }
+        let untouched = (targets.names + configuration.parameters).filter {
+            !usedNames.contains($0)
+        }
+        return untouched + unsaved.map(\.0) + unused.map(\.0)
     }
 
     /// What PEFT refuses beside `target_parameters` too.

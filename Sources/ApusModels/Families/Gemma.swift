@@ -123,8 +123,8 @@ extension GemmaConfiguration {
             return windows.map { _ in rotary }
         }
         let kinds = try reader.object("rope_parameters")
-        var wide = try kinds?.object("full_attention")
-        if kinds == nil { wide = try reader.object("rope_scaling") }
+        var wide = try reader.object("rope_scaling")
+        if wide == nil { wide = try kinds?.object("full_attention") }
         let near = try kinds?.object("sliding_attention")
         // The names before transformers 5.
         let theta = try reader.double("rope_theta", default: 1_000_000)

@@ -118,7 +118,8 @@ public struct RotaryConfiguration: Sendable, Hashable {
 }
 
 extension RotaryConfiguration {
-    /// Reads `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (before).
+    /// Reads `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (before). Where
+    /// both are there, `rope_scaling` is what somebody added, and counts, as in transformers.
     ///
     /// - width: of a head; `partial_rotary_factor` tells how much of it is rotated
     init(
@@ -126,8 +127,8 @@ extension RotaryConfiguration {
         defaultPart: Double = 1
     ) throws(FileError) {
         // No `??` with a throwing right side: it loses the type of the error.
-        var parameters = try reader.object("rope_parameters")
-        if parameters == nil { parameters = try reader.object("rope_scaling") }
+        var parameters = try reader.object("rope_scaling")
+        if parameters == nil { parameters = try reader.object("rope_parameters") }
         let theta = try reader.double("rope_theta", default: defaultTheta)
         let part = try reader.double("partial_rotary_factor", default: defaultPart)
         try self.init(

@@ -17,6 +17,12 @@ public struct ChatMessage: Sendable, Hashable {
 
     public var role: String { fields["role"]?.stringValue ?? "" }
 
+    /// Whether an assistant says something beside its content: calls of tools, reasoning.
+    var hasMoreThanContent: Bool {
+        role == "assistant"
+            && fields.members.contains { !["role", "content"].contains($0.key) && !$0.value.isNull }
+    }
+
     /// The content when it is plain text.
     public var content: String? { fields["content"]?.stringValue }
 }

@@ -48,7 +48,14 @@ extension Tokenizer {
             prompted = try? template.render(messages, promptOptions, specialTokens: tokens)
         }
         let spans = TrainedSpans(
-            rendered: text, prompted: prompted, specialTokens: specialTokenMatcher)
+            rendered: text, prompted: prompted, specialTokens: specialTokenMatcher
+        ) {
+            guard let message = messages.firstIndex(where: \.hasMoreThanContent) else { return nil }
+            let plain =
+                messages[..<message] + [ChatMessage(role: "assistant", content: "content")]
+            let text = try? template.render(Array(plain), options, specialTokens: tokens)
+            return text.map { ($0, message) }
+        }
         let bytes = ByteOffsets(text)
         return RenderedChat(
             text: text.string,

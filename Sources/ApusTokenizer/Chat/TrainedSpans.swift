@@ -7,7 +7,8 @@
 /// 2. Otherwise an assistant's message begins behind its header. The header is known, because
 ///    `add_generation_prompt` writes the same one: whatever a template puts between header and
 ///    content
-///    (a `<think>` or `<tool_call>` tag) is the model's to write, and trained.
+///    (a `<think>` or `<tool_call>` tag) is the model's to write, and trained. A template without
+///    a generation prompt has the header that it writes before plain content.
 /// 3. The message ends with the first special token behind its content, inside the message's turn,
 ///    and those that follow without a gap. Without one it ends with its content. A line break
 ///    behind
@@ -18,12 +19,19 @@ struct TrainedSpans {
     private var contents: [Int: [Range<Int>]] = [:]
     private var turns: [Int: Range<Int>] = [:]
     private let generationPrompt: [UInt32]
+    /// What stands before plain content in a message's turn; empty where nobody asked.
+    private var plainHeader: [UInt32]?
     private let specialTokens: AddedTokenMatcher
 
     /// - Parameters:
     ///   - rendered: the conversation without a generation prompt.
     ///   - prompted: the same with one; nil when the template failed on it.
-    init(rendered: TemplateText, prompted: TemplateText?, specialTokens: AddedTokenMatcher) {
+    ///   - plain: asked for where a template has no generation prompt: a conversation that ends in
+    ///     an assistant's plain content, the message of that number; nil when the template fails.
+    init(
+        rendered: TemplateText, prompted: TemplateText?, specialTokens: AddedTokenMatcher,
+        plain: () -> (text: TemplateText, message: Int)? = { nil }
+    ) {
         glyphs = rendered.glyphs
         self.specialTokens = specialTokens
         if let prompted, prompted.matches(rendered, at: 0) {
@@ -37,6 +45,11 @@ struct TrainedSpans {
             }
             let turn = Int(glyph.turn)
             turns[turn] = (turns[turn]?.lowerBound ?? position)..<position + 1
+        }
+        if generationPrompt.isEmpty, let (text, message) = plain() {
+            let turn = text.glyphs.drop { Int($0.turn) != message }
+            let header = turn.prefix { $0.origin.messageIndex != message || $0.origin.isRole }
+            plainHeader = header.count < turn.count ? header.map(\.scalar) : nil
         }
     }
 
@@ -69,7 +82,8 @@ struct TrainedSpans {
         let turn = turn(of: index, content)
         let inTurn = content.filter { turn.contains($0.lowerBound) }
         let headerLimit = inTurn.first?.lowerBound ?? turn.upperBound
-        let header = headerEnd(in: turn.lowerBound..<headerLimit)
+        let written = turn.lowerBound..<headerLimit
+        let header = headerEnd(in: written) ?? plainHeaderEnd(in: written)
         guard let start = header ?? inTurn.first?.lowerBound else { return nil }
         let contentEnd = max(inTurn.last?.upperBound ?? start, start)
         let end = terminatorEnd(in: contentEnd..<max(turn.upperBound, contentEnd)) ?? contentEnd
@@ -109,6 +123,13 @@ struct TrainedSpans {
         }
         guard let best, best.length * 2 >= generationPrompt.count else { return nil }
         return best.end
+    }
+
+    /// The end of what `range` has in common with the header of plain content.
+    private func plainHeaderEnd(in range: Range<Int>) -> Int? {
+        guard let plainHeader else { return nil }
+        let common = zip(range, plainHeader).prefix { glyphs[$0].scalar == $1 }.count
+        return range.lowerBound + common
     }
 
     private func terminatorEnd(in range: Range<Int>) -> Int? {

@@ -19,6 +19,8 @@ final class RunCheckpoints {
     /// Nil for a run that begins anew.
     let start: ResumePoint?
     private var bestMetric: Double?
+    /// Of this run: other checkpoints in the folder are not its own.
+    private var bestSaved: (step: Int, metric: Double)?
     private var told: String?
 
     /// Takes the output folder for this run and finds what it begins from. All ranks together.
@@ -32,7 +34,6 @@ final class RunCheckpoints {
         let settings = recipe.checkpoints
         options.isAsynchronous = settings.savesInBackground
         options.retention = Retention(limit: settings.saveTotalLimit)
-        if settings.loadBestModelAtEnd { options.retention.best = settings.bestIs }
         saver = CheckpointSaver(directory, peers: peers, options: options)
         start = try ResumePoint(settings, outputDirectory: recipe.output.outputDirectory)
         for note in directory.recovered { events.send(.warning(note)) }
@@ -65,7 +66,13 @@ final class RunCheckpoints {
         }
         session.step = start.trainer.step
         if try !start.isForeign && restoreGenerators(start) { restored.append("random generators") }
-        bestMetric = start.checkpoint.manifest.metric
+        let metric = start.checkpoint.manifest.metric
+        bestMetric = start.trainer.bestMetric ?? metric
+        if let step = start.trainer.bestStep, let best = start.trainer.bestStepMetric {
+            bestSaved = (step, best)
+        } else {
+            bestSaved = metric.map { (start.trainer.step, $0) }
+        }
         events.send(
             .resumed(
                 step: start.trainer.step, path: start.checkpoint.path,
@@ -119,10 +126,12 @@ final class RunCheckpoints {
     }
 
     /// Whether a metric is better than all before it.
-    func isBest(_ metric: Double?) -> Bool {
+    func isBest(_ metric: Double?) -> Bool { isBetter(metric, than: bestMetric) }
+
+    private func isBetter(_ metric: Double?, than best: Double?) -> Bool {
         guard let metric, !metric.isNaN else { return false }
-        guard let bestMetric else { return true }
-        return settings.greaterIsBetter ? metric > bestMetric : metric < bestMetric
+        guard let best else { return true }
+        return settings.greaterIsBetter ? metric > best : metric < best
     }
 
     func note(_ metric: Double?) { if isBest(metric) { bestMetric = metric } }
@@ -133,6 +142,11 @@ final class RunCheckpoints {
     ) throws {
         var trainer = session.loop.state
         trainer.lossBefore = lossBefore
+        if let metric, isBetter(metric, than: bestSaved?.metric) {
+            bestSaved = (trainer.step, metric)
+        }
+        trainer.bestMetric = bestMetric
+        (trainer.bestStep, trainer.bestStepMetric) = (bestSaved?.step, bestSaved?.metric)
         var documents = [
             CheckpointDocument(CheckpointNames.generators(peers.rank), GeneratorStates.text)
         ]
@@ -148,7 +162,8 @@ final class RunCheckpoints {
             try saver.save(
                 CheckpointContent(
                     step: trainer.step, metric: metric, slices: state.slices,
-                    documents: documents))
+                    documents: documents,
+                    sparedStep: settings.loadBestModelAtEnd ? bestSaved?.step : nil))
         }
         tell()
     }
@@ -160,9 +175,15 @@ final class RunCheckpoints {
     }
 
     /// At the end of a run: takes the weights of the best checkpoint. False where that is not
-    /// wanted.
+    /// wanted, or there is none.
     func loadBest(_ session: TrainingSession) throws -> Bool {
-        guard settings.loadBestModelAtEnd, let path = try directory.best(settings.bestIs) else {
+        guard settings.loadBestModelAtEnd else { return false }
+        guard let best = bestSaved, let path = try directory.checkpoint(best.step) else {
+            let missing =
+                bestSaved.map {
+                    "the best checkpoint, of step \($0.step), is not in \(directory.path)"
+                } ?? "no checkpoint was saved with a metric"
+            events.send(.warning("\(missing): the model keeps the last weights"))
             return false
         }
         let checkpoint = try Checkpoint(path: path)
@@ -172,10 +193,6 @@ final class RunCheckpoints {
         events.send(.note("the best checkpoint is \(path), metric \(metric)"))
         return true
     }
-}
-
-extension CheckpointSettings {
-    fileprivate var bestIs: Retention.Best { greaterIsBetter ? .highest : .lowest }
 }
 
 extension ResumePoint {

@@ -47,9 +47,11 @@ extension Recipe {
         let ratio = schedule.warmupRatio.map {
             LearningRateSchedule.warmupSteps(ratio: $0, totalSteps: totalSteps)
         }
-        let warmup = min(schedule.warmupSteps ?? ratio ?? 0, totalSteps)
+        // A warm-up may be longer than the run: then that ends on the way up.
+        let warmup = schedule.warmupSteps ?? ratio ?? 0
+        let shape = shape(totalSteps: totalSteps, warmup: min(warmup, totalSteps))
         var result = LearningRateSchedule(
-            shape(totalSteps: totalSteps, warmup: warmup), peak: optimizer.learningRate,
+            shape, peak: optimizer.learningRate,
             warmupSteps: warmup, totalSteps: totalSteps)
         result.warmupCurve = schedule.warmupCurve == .log ? .logarithmic : .linear
         return result

@@ -1,3 +1,4 @@
+internal import ApusBase
 public import ApusConfig
 public import ApusData
 public import ApusTokenizer
@@ -37,5 +38,13 @@ public struct RunData {
             heldOut = nil
         }
         self.cacheUses = cacheUses.compactMap { $0 }
+        if training.samples.count == 0 { throw NothingToTrain() }
     }
+}
+
+/// Every source has the weight 0.
+private struct NothingToTrain: OperationalError {
+    var summary: String { "no sample is left to train on" }
+    var likelyCause: String? { "each of the datasets has 'weight: 0'" }
+    var remedy: String? { "give at least one a weight above 0" }
 }

@@ -41,7 +41,9 @@ struct Launch: ParsableCommand {
     func validate() throws {
         // Everything from the program's name on is the program's; without one it is ours.
         if ["--help", "-h"].contains(command.first) { throw CleanExit.helpRequest(self) }
-        if command.isEmpty { throw ValidationError("Missing the program to launch.") }
+        if command.isEmpty || command == ["--"] {
+            throw ValidationError("Missing the program to launch.")
+        }
         if nnodes < 1 { throw ValidationError("--nnodes must be at least 1.") }
         if !(0..<nnodes).contains(nodeRank) {
             throw ValidationError("--node-rank must be from 0 to \(nnodes - 1), not \(nodeRank).")
@@ -64,6 +66,8 @@ struct Launch: ParsableCommand {
 
     private func launch() throws -> RunReport {
         let environment = currentEnvironment()
+        // The usual sign between options and a program.
+        let command = command.first == "--" ? Array(command.dropFirst()) : command
         let program = try ProgramSearch.find(command[0], searchPath: environment["PATH"])
         let cores = Machine.current().cores
         try LaunchChecks.checkRanks(

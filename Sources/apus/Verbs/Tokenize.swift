@@ -95,6 +95,13 @@ struct Tokenize: ParsableCommand {
         let messages = try Self.messages(line, number)
         var options = ChatOptions()
         options.addGenerationPrompt = generationPrompt
+        if line.first == "{", let tools = try Self.parse(line, number)["tools"], !tools.isNull {
+            guard let list = tools.arrayValue else {
+                throw FileError(
+                    "standard input", at: .line(number), "\"tools\" is \(tools.kind), not a list")
+            }
+            options.tools = list
+        }
         return try tokenizer.encodeChat(messages, options: options).ids
     }
 }

@@ -44,6 +44,7 @@ struct TokenizerTrain: ParsableCommand {
 
     func validate() throws {
         if files.isEmpty { throw ValidationError("A file with text is needed.") }
+        if special.contains("") { throw ValidationError("--special must not be empty.") }
         if threads < 1 { throw ValidationError("--threads must be at least 1.") }
         guard BytePairTrainer.splits.contains(split) else {
             throw ValidationError("--split must be one of \(Self.splits), not '\(split)'.")
@@ -55,6 +56,11 @@ struct TokenizerTrain: ParsableCommand {
             guard var trainer = try BytePairTrainer(split: split) else { return }
             for file in files {
                 try TextLines(file: file).forEachBlock { trainer.add($0, threadCount: threads) }
+            }
+            guard trainer.wordCount > 0 else {
+                throw FileError(
+                    files.joined(separator: ", "), "holds no text to learn from",
+                    remedy: "give files with text")
             }
             var options = BytePairTrainer.Options()
             options.vocabularySize = vocabSize
@@ -98,7 +104,12 @@ struct TextLines {
     }
 
     private func text(_ line: Slice<UnsafeRawBufferPointer>, _ number: Int) throws -> String {
-        let text = String(decoding: line, as: UTF8.self)
+        guard let text = String(validating: line, as: UTF8.self) else {
+            throw FileError(
+                file, at: .line(number), "not valid UTF-8",
+                likelyCause: "the file is no text, or in another encoding",
+                remedy: "give text in UTF-8: iconv -f LATIN1 -t UTF-8")
+        }
         guard file.hasSuffix(".jsonl") else { return text }
         let json: JSON
         do {

@@ -1,5 +1,7 @@
 import ApusBase
+import ApusCheckpoint
 import ApusConfig
+import ApusFormats
 import ApusLaunch
 import ArgumentParser
 
@@ -31,7 +33,14 @@ struct Train: ParsableCommand {
         try LaunchChecks.checkRanks(
             settings.launch.ranks, cores: cores, oversubscribe: rendezvous.oversubscribe)
         let port = try LaunchChecks.port(wanted: rendezvous.masterPort)
-        let folder = try RunFolder(creating: settings.output.outputDirectory)
+        let output = settings.output.outputDirectory
+        if FilePaths.isSame(output, settings.model.baseModel) {
+            throw FileError(
+                output, "is the folder of base_model: the trained model would replace it",
+                remedy: "give another output_dir")
+        }
+        try CheckpointDirectory.checkFree(output)
+        let folder = try RunFolder(creating: output)
         try folder.write(resolved.json.text(.indented) + "\n", to: folder.resolvedRecipe)
 
         var plan = LaunchPlan(
