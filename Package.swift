@@ -173,7 +173,7 @@ let package = Package(
         tests(
             "ApusTrainTests",
             [
-                "ApusBase", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusNN", "ApusShard",
+                "ApusBase", "ApusConfig", "ApusFormats", "ApusTensor", "ApusComm", "ApusOptim", "ApusNN", "ApusShard",
                 "ApusZeRO",
                 "ApusModels", "ApusData", "ApusTrain", "ApusCheckpoint", "ApusTestSupport",
             ], data: ["Fixtures"]),
