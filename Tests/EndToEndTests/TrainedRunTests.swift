@@ -87,7 +87,8 @@ import Testing
         let run = try TinyRun()
         #expect(try run.train("--set val_set_size=0.1").exitCode == 0)
         let after = try #require(try run.metrics().last?["eval_loss"]?.doubleValue)
-        let further = try run.train("--set val_set_size=0.1 --set base_model=\(run.path)/out")
+        let further = try run.train(
+            "--set val_set_size=0.1 --set base_model=\(run.path)/out --set output_dir=further")
         #expect(further.exitCode == 0, "\(further.output)")
         #expect(further.output.contains("held-out loss \(after.fixed(4)) at step 0"))
     }
