@@ -46,6 +46,8 @@ extension String {
         let sample = try one(record, .chat())
         #expect(ByteEncoder.text(sample.inputIDs).hasPrefix("tools: [{\"name\": \"clock\"}]"))
         #expect(trainedText(sample) == "Yo<|im_end|>")
+        let wrong = failure { _ = try one(record.replacingTools(by: "7"), .chat()) }
+        #expect(wrong.contains("\"tools\" is"), "\(wrong)")
         let without = try one(record.replacingTools(by: "null"), .chat())
         #expect(ByteEncoder.text(without.inputIDs).hasPrefix("<|im_start|>user"))
     }

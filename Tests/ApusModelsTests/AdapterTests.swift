@@ -345,6 +345,23 @@ private func fileName(_ parameter: String, _ names: some Collection<String>) -> 
         #expect(trained.count == 4)
         #expect(trained.allSatisfy { $0.name.contains("q_proj.lora_") })
         #expect(adapted.unmatchedNames == ["nonesuch"])
+        var other = configuration()
+        other.modulesToSave = ["embed_tokens", "embed_token"]
+        other.ranks = [.init("q_proj", 2), .init("q_prj", 2)]
+        #expect(try AdaptedModel(base(), other).unmatchedNames == ["embed_token", "q_prj"])
+    }
+
+    /// PEFT means every module whose name ends so.
+    @Test func modulesToSaveAreEndsOfNames() throws {
+        var configuration = configuration()
+        configuration.modulesToSave = ["norm"]
+        let parameters = try AdaptedModel(base(), configuration).model.store.parameters
+        let saved = parameters.filter { $0.spec.isTrainable && !$0.name.contains("lora_") }
+        let ends = Set(saved.map { $0.name.split(separator: ".").suffix(2).joined(separator: ".") })
+        #expect(
+            ends == [
+                "norm.weight", "input_layernorm.weight", "post_attention_layernorm.weight",
+            ])
     }
 
     @Test func whatCannotBe() throws {

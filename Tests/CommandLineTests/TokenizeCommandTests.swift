@@ -12,7 +12,8 @@ import Testing
         scratch.write("tokenizer.json", tokenizer.text(.compact))
         scratch.write(
             "chat_template.jinja",
-            "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+            "{% if tools %}{{ tools[0].name }}{% endif %}"
+                + "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
                 + "{% if add_generation_prompt %}<assistant>{% endif %}")
         return try Program.shell(
             "printf '\(input)' | apus tokenize --model '\(scratch.path)' \(arguments)")
@@ -39,6 +40,9 @@ import Testing
         #expect(try tokenize(chat, "--chat-template").output == rendered)
         #expect(try tokenize("{\"messages\": \(chat)}", "--chat-template").output == rendered)
         #expect(try tokenize("Hi", "--chat-template").output == rendered)
+        let equipped = "{\"messages\": \(chat), \"tools\": [{\"name\": \"clock\"}]}"
+        let withTools = try tokenize(equipped, "--chat-template").output
+        #expect(withTools == (try tokenize("clock<user>Hi\\n").output))
         let prompted = try tokenize("Hi", "--chat-template --generation-prompt").output
         #expect(prompted == (try tokenize("<user>Hi<assistant>").output))
     }
