@@ -15,7 +15,7 @@ protocol PieceEncoder: AnyObject {
 extension PieceEncoder {
     func prepare(_ pieces: ArraySlice<Range<Int>>, of text: ByteBuffer) {}
 
-    /// Encodes all pieces of a text; calls `body` before and after each.
+    /// Encodes all pieces of a text; calls `body` after each.
     @inline(__always)
     func encode(
         _ pieces: [Range<Int>], of text: ByteBuffer, into run: inout TokenRun,
