@@ -178,7 +178,10 @@ final class RunCheckpoints {
     /// wanted, or there is none.
     func loadBest(_ session: TrainingSession) throws -> Bool {
         guard settings.loadBestModelAtEnd else { return false }
-        guard let best = bestSaved, let path = try directory.checkpoint(best.step) else {
+        let path = try bestSaved.flatMap { try directory.checkpoint($0.step) }
+        let found = try path.map { try Checkpoint(path: $0) }
+        // That of another run may have the same step, but not the same metric.
+        guard let checkpoint = found, checkpoint.manifest.metric == bestSaved?.metric else {
             let missing =
                 bestSaved.map {
                     "the best checkpoint, of step \($0.step), is not in \(directory.path)"
@@ -186,11 +189,10 @@ final class RunCheckpoints {
             events.send(.warning("\(missing): the model keeps the last weights"))
             return false
         }
-        let checkpoint = try Checkpoint(path: path)
         _ = try session.trained.engine.load(
             checkpoint, session.loop.state, peers: peers, policy: .weights)
         let metric = checkpoint.manifest.metric.map { $0.fixed(4) } ?? "unknown"
-        events.send(.note("the best checkpoint is \(path), metric \(metric)"))
+        events.send(.note("the best checkpoint is \(checkpoint.path), metric \(metric)"))
         return true
     }
 }
